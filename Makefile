@@ -1,0 +1,69 @@
+# The two commands of the README are `make demo` and `make test`; `make` alone lists the rest.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+AGENT := $(VENV)/bin/dockmon-agent
+INSTALLED := $(VENV)/.installed
+PYTEST := $(PYTHON) -m pytest
+WITH_ENGINE := .ci/with-engine
+COVERAGE_PERCENT := 90
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+.PHONY: help
+help: ## list what make can do here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml .ci/make-venv
+	@.ci/make-venv $(VENV)
+	@touch $@
+
+.PHONY: demo
+demo: $(INSTALLED) ## see the agent at work, on a real engine
+	@$(WITH_ENGINE) $(AGENT) demo
+
+.PHONY: test
+test: lint ## everything: lint, types, all tests on a real engine, coverage
+	$(WITH_ENGINE) $(PYTEST) --cov --cov-fail-under=$(COVERAGE_PERCENT)
+
+.PHONY: test-core
+test-core: $(INSTALLED) ## the decisions alone: no engine, no time, seconds
+	$(PYTEST) tests/core tests/hub $(wildcard tests/test_*.py)
+
+.PHONY: test-scenarios
+test-scenarios: $(INSTALLED) ## agent and server in one loop on frozen time
+	$(PYTEST) tests/scenarios
+
+.PHONY: test-integration
+test-integration: $(INSTALLED) ## against a real engine, on the real clock
+	$(WITH_ENGINE) $(PYTEST) tests/integration
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff and mypy, changing nothing
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+.PHONY: format
+format: $(INSTALLED) ## let ruff lay the code out
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+.PHONY: charts
+charts: $(INSTALLED) ## draw every statechart into docs/charts
+	$(AGENT) chart --all --out docs/charts
+
+.PHONY: docs
+docs: charts ## write the generated references into docs/reference
+	$(AGENT) reference --out docs/reference
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure what the docs claim, on a real engine
+	$(WITH_ENGINE) $(PYTHON) -m benchmarks
+
+.PHONY: clean
+clean: ## remove the virtual environment and everything the tools left
+	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Chart definitions: data only. `agent.core.chart` reads them."""

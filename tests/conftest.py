@@ -1,0 +1,30 @@
+"""Every asynchronous test runs on frozen time, unless it says `real_time`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+
+import freezegun
+import pytest
+from frozen_loop import FrozenLoop
+
+import agent
+
+# Without this, pytest's own --durations reads the frozen clock.
+freezegun.configure(extend_ignore_list=["_pytest.timing"])
+
+# A pydantic model defined while time is frozen fails, so all of ours are defined before.
+for module in pkgutil.walk_packages(agent.__path__, "agent."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("real_time"):
+        return {"real": asyncio.new_event_loop}
+    return {"frozen": FrozenLoop}

@@ -1,0 +1,91 @@
+"""An asyncio event loop that lives on freezegun's clock and jumps instead of sleeping.
+
+`loop.time()` is derived from the frozen wall clock, and the selector moves that clock forward when nothing is
+runnable: a day passes in a second, every timer fires at its exact instant, and the two clocks cannot disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import selectors
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from datetime import timedelta
+from typing import Any
+
+from freezegun import freeze_time
+
+MICROSECOND = timedelta(microseconds=1)
+GRACE_S = (
+    0.002  # real seconds a registered socket gets before time may jump: loopback answers in 0.1 ms
+)
+DEADLOCK_AFTER_S = 1.0  # real seconds with nothing scheduled before a scenario counts as stuck
+
+
+class Deadlock(RuntimeError):
+    """Nothing is runnable, scheduled or readable: somebody forgot to wake somebody."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    loop: FrozenLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if (events := super().select(0)) or timeout == 0:
+            return events
+        while self.loop.holds:  # a real thread or process is at work
+            if events := super().select(0.05):
+                return events
+        has_sockets = len(self.get_map()) > 1  # 1 is the loop's own wake-up pipe
+        if has_sockets and (events := super().select(GRACE_S)):
+            return events
+        if timeout is None:
+            if events := super().select(DEADLOCK_AFTER_S):
+                return events
+            raise Deadlock("nothing is runnable, scheduled or readable")
+        # Up to whole microseconds: rounded down, the loop would ask again for the rest for ever.
+        self.loop.clock.tick(math.ceil(timeout * 1e6 - 1e-3) * MICROSECOND)
+        return []
+
+
+class FrozenLoop(asyncio.SelectorEventLoop):
+    def __init__(self, at: str = "2026-01-01T00:00:00Z") -> None:
+        self._freezer, self.holds = freeze_time(at), 0
+        self.clock: Any = self._freezer.start()  # freezegun's factory; it has no public type
+        self._epoch = self.clock()
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+        self._clock_resolution = 1e-6  # freezegun keeps whole microseconds
+
+    def time(self) -> float:
+        return float((self.clock() - self._epoch) / MICROSECOND) / 1e6
+
+    def step_wall_clock(self, delta: timedelta) -> None:
+        """Moves wall time and no timer, as an NTP step does."""
+        self.clock.tick(delta)
+        self._epoch += delta
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Stops time while a real thread or process works."""
+        self.holds += 1
+        try:
+            yield
+        finally:
+            self.holds -= 1
+
+    def run_in_executor(  # type: ignore[override]  # typeshed's is generic in the arguments
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        stack = contextlib.ExitStack()
+        stack.enter_context(self.hold())
+        future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(lambda _: stack.close())
+        return future
+
+    def close(self) -> None:
+        if not self.is_closed():
+            super().close()
+            self._freezer.stop()
