@@ -1,0 +1,51 @@
+"""What goes back to the server: replies in its two forms, events, and what to do with those it would not take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent.core.rfc3339 import rfc3339
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""The server closes the connection (1009) on anything larger."""
+
+MAX_REPLY_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+"""What a feature may produce; the rest is room for the envelope."""
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One frame. UTF-8 as the server demands it: what cannot be encoded is replaced, NaN and infinity are refused.
+
+    Raises:
+        ValueError: There is a number in it that JSON does not have.
+    """
+    text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def response(request_id: str, payload: object, at: datetime) -> bytes:
+    """The success reply to a `command`: an envelope around any JSON value."""
+    return encode(
+        {"type": "response", "id": request_id, "payload": payload, "timestamp": rfc3339(at)}
+    )
+
+
+def result(request_id: str, outcome: Mapping[str, Any]) -> bytes:
+    """The success reply to a `container_operation`: flat."""
+    return encode({**outcome, "correlation_id": request_id, "success": True})
+
+
+def refusal(request_id: str, error: str, at: datetime, *, flat: bool) -> bytes:
+    """The failure reply to either. `error` is never empty: the server takes an empty one for success."""
+    error = error[:2000] or "failed without saying why"
+    if flat:
+        return encode({"correlation_id": request_id, "success": False, "error": error})
+    return encode({"type": "response", "id": request_id, "error": error, "timestamp": rfc3339(at)})
+
+
+def event(name: str, payload: Mapping[str, Any], at: datetime) -> bytes:
+    """A fire-and-forget event. It must not carry a correlation id: the server would take it for a reply."""
+    return encode({"type": "event", "command": name, "payload": payload, "timestamp": rfc3339(at)})
