@@ -1,0 +1,114 @@
+"""A store in memory that keeps the promises of the port; the contract tests hold it to them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.core.identity import Identity
+from agent.core.journal import Known, Row
+from agent.core.ledger import Entry
+from agent.ports import Batch, Json, StoreError
+
+
+class MemoryStore:
+    """What a scenario looks at is public: `saved`, `rows` by key, `undelivered` seqs, `containers`, `ledger`.
+
+    Set `broken` and each call raises it, as on a disk that is full.
+    """
+
+    def __init__(self, identity: Identity | None = None) -> None:
+        self.saved = identity or Identity()
+        self.rows: dict[str, Row] = {}
+        self.undelivered: set[int] = set()
+        self.containers: dict[str, Known] | None = None
+        self.ledger: dict[str, Entry] = {}
+        self.broken: StoreError | None = None
+        self._orphans: list[str] = []
+
+    def restarted(self) -> MemoryStore:
+        """What the next process finds."""
+        found = copy.deepcopy(self)
+        found.broken = None
+        found._orphans = [id_ for id_, entry in found.ledger.items() if entry.outcome is None]
+        return found
+
+    def _check(self) -> None:
+        if self.broken:
+            raise self.broken
+
+    async def prove_writable(self) -> None:
+        self._check()
+
+    async def identity(self) -> Identity:
+        self._check()
+        return self.saved
+
+    async def save_identity(self, identity: Identity) -> None:
+        self._check()
+        self.saved = replace(identity, agent_id=identity.permanent_token)
+
+    async def journal(self, batch: Batch) -> int:
+        self._check()
+        if self.containers is None:
+            self.containers = {}
+        new = 0
+        for row in batch.rows:
+            if row.key not in self.rows:
+                seq = len(self.rows) + 1
+                self.rows[row.key] = replace(row, seq=seq)
+                self.undelivered.add(seq)
+                new += 1
+        for container_id, state in batch.known.items():
+            if state is None:
+                self.containers.pop(container_id, None)
+            else:
+                self.containers[container_id] = state
+        return new
+
+    async def known(self) -> dict[str, Known] | None:
+        self._check()
+        return None if self.containers is None else dict(self.containers)
+
+    async def seen(self) -> frozenset[str]:
+        self._check()
+        return frozenset(list(self.rows)[-2048:])
+
+    async def pending(self, limit: int) -> list[Row]:
+        self._check()
+        return [row for row in self.rows.values() if row.seq in self.undelivered][:limit]
+
+    async def delivered(self, seqs: Sequence[int]) -> None:
+        self._check()
+        self.undelivered.difference_update(seqs)
+
+    async def adopt(self) -> int:
+        self._check()
+        count = len(self.undelivered)
+        self.undelivered.clear()
+        return count
+
+    async def begin(self, entry: Entry) -> Entry | None:
+        self._check()
+        if (recorded := self.ledger.get(entry.command_id)) is not None:
+            return recorded
+        self.ledger[entry.command_id] = replace(entry, outcome=None)
+        return None
+
+    async def finish(self, command_id: str, outcome: Json) -> None:
+        if (size := len(json.dumps(outcome, separators=(",", ":")))) > 4096:
+            raise ValueError(f"an outcome of {size} bytes does not belong in the ledger")
+        self._check()
+        entry = self.ledger.get(command_id)
+        if entry and entry.outcome is None:
+            self.ledger[command_id] = replace(entry, outcome=outcome)
+
+    async def unfinished(self) -> list[Entry]:
+        self._check()
+        entries = [self.ledger[id_] for id_ in self._orphans]
+        return [entry for entry in entries if entry.outcome is None]
+
+    async def close(self) -> None:
+        self.broken = StoreError("the store has been closed")
