@@ -1,0 +1,6 @@
+"""The Docker engine, behind the `Engine` port. Importing this imports the `docker` package."""
+
+from agent.adapters.engine.client import DockerEngine
+from agent.adapters.engine.endpoint import Endpoint, EndpointError
+
+__all__ = ["DockerEngine", "Endpoint", "EndpointError"]
