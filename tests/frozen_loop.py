@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import selectors
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -18,8 +19,11 @@ from typing import Any
 from freezegun import freeze_time
 
 MICROSECOND = timedelta(microseconds=1)
-GRACE_S = (
-    0.002  # real seconds a registered socket gets before time may jump: loopback answers in 0.1 ms
+LOOKS = (
+    3  # at the sockets before time may jump: what one end wrote, loopback hands the other at once
+)
+ROUNDS_A_MICROSECOND = (
+    1000  # nothing takes no time at all, or who waits for a picosecond would wait for ever
 )
 DEADLOCK_AFTER_S = 1.0  # real seconds with nothing scheduled before a scenario counts as stuck
 
@@ -30,23 +34,33 @@ class Deadlock(RuntimeError):
 
 class _JumpingSelector(selectors.DefaultSelector):
     loop: FrozenLoop
+    rounds = 0  # since time moved last
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.rounds += 1
+        if self.rounds >= ROUNDS_A_MICROSECOND:
+            self._tick(1)
         if (events := super().select(0)) or timeout == 0:
             return events
         while self.loop.holds:  # a real thread or process is at work
             if events := super().select(0.05):
                 return events
         has_sockets = len(self.get_map()) > 1  # 1 is the loop's own wake-up pipe
-        if has_sockets and (events := super().select(GRACE_S)):
-            return events
+        for _ in range(LOOKS if has_sockets else 0):
+            os.sched_yield()  # should the kernel have put delivery off to a thread of its own
+            if events := super().select(0):
+                return events
         if timeout is None:
             if events := super().select(DEADLOCK_AFTER_S):
                 return events
             raise Deadlock("nothing is runnable, scheduled or readable")
         # Up to whole microseconds: rounded down, the loop would ask again for the rest for ever.
-        self.loop.clock.tick(math.ceil(timeout * 1e6 - 1e-3) * MICROSECOND)
+        self._tick(max(1, math.ceil(timeout * 1e6 - 1e-3)))
         return []
+
+    def _tick(self, microseconds: int) -> None:
+        self.rounds = 0
+        self.loop.clock.tick(microseconds * MICROSECOND)
 
 
 class FrozenLoop(asyncio.SelectorEventLoop):

@@ -31,6 +31,15 @@ async def test_odd_fractions_never_spin() -> None:
     assert 0.001 <= frozen().time() < 0.01
 
 
+async def test_waiting_for_less_than_the_clock_can_tell() -> None:
+    """Who asks again until an instant is past gets there, though the rest is lost in rounding."""
+    due_s = frozen().time() + 14_400.000_000_000_01
+    await asyncio.sleep(14_400)
+    while (rest_s := due_s - frozen().time()) > 0:
+        await asyncio.sleep(rest_s)
+    assert 14_400 < frozen().time() < 14_400.001
+
+
 async def test_a_thread_stops_time() -> None:
     """Real work in an executor takes no virtual time, so a timeout around it does not fire."""
     async with asyncio.timeout(0.001):

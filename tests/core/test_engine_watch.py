@@ -94,6 +94,17 @@ def test_an_overrun_is_read_again_at_once() -> None:
     )
 
 
+def test_an_overrun_neither_waits_nor_forgets() -> None:
+    """While catching up after a failure, too: the reading is repeated at once, and the next failure waits longer."""
+    machine = engine_watch()
+    machine.begin()
+    for event in (EngineSilent("no such file"), ANSWERED, StreamOverran(dropped=8)):
+        *_, probing = machine.handle(event)
+    assert probing == StartActivity("probe", 4, 60.0, 0.0)
+    *_, probing = machine.handle(EngineSilent("no such file"))
+    assert probing == StartActivity("probe", 5, 60.0, 2.0)
+
+
 def test_an_engine_that_answers_and_fails_is_not_asked_in_a_loop() -> None:
     """Only having caught up counts as success: an answer alone does not reset the delay."""
     machine = engine_watch()

@@ -97,7 +97,7 @@ class Lamp(ChartMachine):
 
     def briefing(self, activity: str) -> object:
         self._break("briefing")
-        return self.memory if activity == "shine" else None
+        return self.memory if activity == "shine" else super().briefing(activity)
 
     def _break(self, where: str) -> None:
         if self.breaks is not None and self.breaks_in == where:
