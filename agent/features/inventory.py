@@ -1,0 +1,226 @@
+"""The `list_containers` command, asked every few seconds: one call to the engine, the rest from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from agent.core.container_shapes import (
+    Extras,
+    ListTooLarge,
+    entry,
+    extras,
+    repo_digests,
+    size_bytes,
+    without_largest_env,
+)
+from agent.core.replies import MAX_REPLY_BYTES
+from agent.ports import (
+    CommandFailed,
+    Engine,
+    EngineError,
+    EngineTimeout,
+    Handler,
+    Json,
+    NotFound,
+)
+
+T = TypeVar("T")
+
+SERVER_WAITS_S = 30.0
+LIST_S = 18.0
+EXTRAS_S = 8.0
+"""For all inspections of one list. The server asks its hosts one after another: a slow answer delays every host."""
+
+INSPECT_S = 3.0
+INSPECTS_AT_ONCE = 4
+
+REST_S = 30.0
+"""A container whose inspection hung (the engine holds its lock) is listed without extras for this long."""
+
+_IRRELEVANT = ("exec_", "health_status", "top", "attach", "detach", "resize")
+"""Beginnings of container actions that change nothing an inspection is asked for; three come with each health probe."""
+
+log = logging.getLogger("agent.inventory")
+
+
+class Nothing(BaseModel):
+    """The command comes without a payload."""
+
+
+class Inventory:
+    """Every container of the engine, as the server wants it. `invalidate` and `invalidate_all` keep the memory true.
+
+    Args:
+        max_bytes: What the list may take as JSON.
+    """
+
+    def __init__(self, engine: Engine, *, max_bytes: int = MAX_REPLY_BYTES) -> None:
+        self._engine, self._max_bytes = engine, max_bytes
+        self._extras: _Memory[Extras] = _Memory()
+        self._digests: _Memory[tuple[str, ...]] = _Memory()
+        self._one_at_a_time = asyncio.Lock()
+        self._size_bytes: int | None = None  # of the last list, unless something was learnt since
+
+    def handler(self) -> Handler[Nothing]:
+        async def run(_payload: Nothing, _id: str) -> list[Json]:
+            # Whoever asks meanwhile would ask the engine for the same again.
+            async with self._one_at_a_time:
+                return await self._list()
+
+        return Handler("list_containers", Nothing, run, lambda _: SERVER_WAITS_S)
+
+    def invalidate(self, event: Json) -> None:
+        """Forgets what an Engine API event makes stale."""
+        match event:
+            case {"Type": "container", "Action": str(action), "Actor": {"ID": str(container_id)}}:
+                if not action.startswith(_IRRELEVANT):
+                    self._extras.forget(container_id)
+            case {"Type": "image"}:
+                self._digests.forget_all()
+
+    def invalidate_all(self) -> None:
+        """For when events may have been missed."""
+        self._extras.forget_all()
+        self._digests.forget_all()
+
+    async def _list(self) -> list[Json]:
+        try:
+            listed = await self._engine.containers(deadline_s=LIST_S)
+        except EngineError as error:
+            raise EngineError(f"the Docker engine did not list its containers: {error}") from error
+        until_s = asyncio.get_running_loop().time() + EXTRAS_S
+        more, gone = await self._recall(
+            self._extras, _texts(listed, "Id"), self._inspect_container, until_s
+        )
+        digests, _ = await self._recall(
+            self._digests, _texts(listed, "ImageID"), self._inspect_image, until_s
+        )
+        return self._fitting(
+            [
+                entry(item, more.get(container_id), digests.get(_text(item, "ImageID")))
+                for item in listed
+                if (container_id := _text(item, "Id")) not in gone
+            ]
+        )
+
+    async def _inspect_container(self, container: str, deadline_s: float) -> Extras:
+        return extras(await self._engine.inspect_container(container, deadline_s=deadline_s))
+
+    async def _inspect_image(self, image: str, deadline_s: float) -> tuple[str, ...]:
+        try:
+            return repo_digests(await self._engine.inspect_image(image, deadline_s=deadline_s))
+        except NotFound:  # removed by force while a container uses it
+            return ()
+
+    async def _recall(
+        self,
+        memory: _Memory[T],
+        keys: Collection[str],
+        ask: Callable[[str, float], Awaitable[T]],
+        until_s: float,
+    ) -> tuple[Mapping[str, T], set[str]]:
+        """What is known of `keys`, asked for where need be. Returns (answers by key, keys that are gone)."""
+        loop = asyncio.get_running_loop()
+        memory.retain(keys)
+        missing = [key for key in keys if memory.lacks(key, loop.time())]
+        if missing:
+            self._size_bytes = None
+        answers, gone = dict(memory.known), set[str]()
+        questions = iter(missing)
+
+        async def work() -> None:
+            for key in questions:
+                if (left_s := until_s - loop.time()) <= 0:
+                    return
+                try:
+                    answers[key] = await memory.learn(key, ask(key, min(INSPECT_S, left_s)))
+                except NotFound:
+                    gone.add(key)
+                except EngineError as error:
+                    # The entry stays without details: one that is missing counts as a container that was removed.
+                    log.info("%s is listed without details: %s", key[:19], error)
+                    if isinstance(error, EngineTimeout):
+                        memory.rest(key, loop.time() + REST_S)
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(INSPECTS_AT_ONCE, len(missing))):
+                workers.create_task(work())
+        return answers, gone
+
+    def _fitting(self, entries: list[Json]) -> list[Json]:
+        # Measuring costs as much as encoding, and what is listed of known containers does not double.
+        if self._size_bytes is not None and self._size_bytes <= self._max_bytes // 2:
+            return entries
+        self._size_bytes = size_bytes(entries)
+        if self._size_bytes <= self._max_bytes:
+            return entries
+        try:
+            shorter = without_largest_env(entries, self._size_bytes - self._max_bytes)
+        except ListTooLarge as large:
+            raise CommandFailed(
+                f"the list of {len(entries)} containers has {large.size_bytes} bytes without their "
+                f"environments, and the server takes {self._max_bytes}"
+            ) from None
+        log.warning(
+            "the list of containers has %d bytes: large environments are left out", self._size_bytes
+        )
+        return shorter
+
+
+class _Memory(Generic[T]):
+    """What was learnt by asking, until it is forgotten. Bounded by what is retained."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, T] = {}
+        self._asking: dict[str, object] = {}
+        self._resting: dict[str, float] = {}
+
+    def lacks(self, key: str, now_s: float) -> bool:
+        """Whether to ask for `key` at `now_s` (loop time)."""
+        return key not in self.known and self._resting.get(key, now_s) <= now_s
+
+    async def learn(self, key: str, question: Awaitable[T]) -> T:
+        """Awaits the answer, and keeps it unless `key` was forgotten meanwhile: it may have been given before that."""
+        ticket = self._asking[key] = object()
+        try:
+            answer = await question
+            if self._asking.get(key) is ticket:
+                self.known[key] = answer
+                self._resting.pop(key, None)
+            return answer
+        finally:
+            if self._asking.get(key) is ticket:
+                del self._asking[key]
+
+    def rest(self, key: str, until_s: float) -> None:
+        """Does not ask again before `until_s` (loop time), unless `key` is forgotten."""
+        self._resting[key] = until_s
+
+    def forget(self, key: str) -> None:
+        for memory in (self.known, self._asking, self._resting):
+            memory.pop(key, None)
+
+    def forget_all(self) -> None:
+        for memory in (self.known, self._asking, self._resting):
+            memory.clear()
+
+    def retain(self, keys: Collection[str]) -> None:
+        for key in self.known.keys() - keys:
+            del self.known[key]
+        for key in self._resting.keys() - keys:
+            del self._resting[key]
+
+
+def _text(item: Json, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(items: Iterable[Json], key: str) -> Collection[str]:
+    """The distinct values of `key`, in order."""
+    return dict.fromkeys(text for item in items if (text := _text(item, key))).keys()
