@@ -57,7 +57,7 @@ charts: $(INSTALLED) ## draw every statechart into docs/charts
 
 .PHONY: docs
 docs: charts ## write the generated references into docs/reference
-	$(AGENT) reference --out docs/reference
+	$(AGENT) reference
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure what the docs claim, on a real engine

@@ -172,6 +172,8 @@ def configure(level: str, json: bool, stream: TextIO) -> Redactor:
     libraries = threshold if debugged else max(threshold, logging.WARNING)
     logging.getLogger("urllib3").setLevel(libraries)
     logging.getLogger("docker").setLevel(libraries)
+    # It tells each callback of each move; the moves themselves are told by us.
+    logging.getLogger("transitions").setLevel(logging.WARNING)
     logging.getLogger("websockets").setLevel(max(libraries, logging.INFO))
     return redactor
 

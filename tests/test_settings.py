@@ -510,7 +510,7 @@ def test_bad_credentials_are_none_with_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_settings_page_is_fresh() -> None:
-    """docs/reference/settings.md is what `python -m agent.console.reference` writes."""
+    """docs/reference/settings.md is what `make docs` writes."""
     assert SETTINGS_PAGE.read_text(encoding="utf-8") == settings_reference()
 
 

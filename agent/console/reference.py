@@ -1,4 +1,4 @@
-"""Reference pages that are made from the code; `python -m agent.console.reference` writes them."""
+"""Reference pages that are made from the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 _INTRODUCTION = f"""\
 # Settings
 
-<!-- Made from agent/settings.py by `python -m agent.console.reference`; do not edit. -->
+<!-- Made from agent/settings.py by `make docs`; do not edit. -->
 
 The agent is set up by environment variables. A value that is missing, empty or blank leaves the
 default.
@@ -63,6 +63,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{value.lower() if isinstance(field.default, bool) else value}`"
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Writes the generated pages below the current directory, which is the project's."""
     SETTINGS_PAGE.parent.mkdir(parents=True, exist_ok=True)
     SETTINGS_PAGE.write_text(settings_reference(), encoding="utf-8")

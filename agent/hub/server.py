@@ -343,8 +343,8 @@ class Hub:
             await self._welcome(link, host)
             async for message in link:
                 frame = parse(message)
-                self._record(host.id, "in", frame)
                 self._read(host, frame)
+                self._record(host.id, "in", frame)  # afterwards, so that listeners see its effect
         finally:
             if host.link is link:
                 host.link = None
