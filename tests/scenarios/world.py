@@ -1,0 +1,163 @@
+"""One world on frozen time: a hub, an engine, a data directory, and an agent that lives and dies among them.
+
+Hub and agent talk over real sockets on loopback; only the engine and the store are fakes behind our own ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from fakes.engine import FakeEngine
+from fakes.store import MemoryStore
+
+from agent.adapters.no_update import NoSelfUpdate
+from agent.adapters.websocket import WebSocketServer
+from agent.assembly import Agent, Ports, assemble
+from agent.clock import utcnow
+from agent.core.backoff import Backoff
+from agent.core.machine import StopRequested
+from agent.features.catalogue import CAPABILITIES, catalogue
+from agent.hub.host import Host
+from agent.hub.server import Hub
+from agent.ports import HostLook, SelfUpdate
+from agent.runtime.registrar import Presentation
+from agent.runtime.runtime import Move
+
+Line = tuple[float, str, str]
+"""(loop time in s, event, state afterwards), as a timeline shows it."""
+
+
+class Tokens:
+    """What an operator gave, to be changed while the agent runs."""
+
+    registration_token: str | None = None
+    permanent_token: str | None = None
+
+
+class QuietBeat:
+    """Counts pulses: a scenario needs no watchdog, its loop raises when it is stuck."""
+
+    def __init__(self) -> None:
+        self.pulses = 0
+
+    def pulse(self, states: object) -> None:
+        self.pulses += 1
+
+
+class NamedHost:
+    def look(self, *, container_subnets: Sequence[str]) -> HostLook:
+        return HostLook(name="rack7", machine="x86_64", addresses=("192.0.2.7",))
+
+
+class World:
+    """Use it as a context manager; `start` an agent, let time pass, read the `timeline`.
+
+    Args:
+        poll_s: How often the hub asks for the containers; None for never.
+        seed: Of all randomness.
+    """
+
+    def __init__(self, *, poll_s: float | None = 10.0, seed: int = 7) -> None:
+        self.hub = Hub(poll_s=poll_s)
+        self.engine = FakeEngine()
+        self.store = MemoryStore()
+        self.tokens = Tokens()
+        self.update: SelfUpdate = NoSelfUpdate()
+        self.rng = random.Random(seed)
+        self.moves: list[Move] = []
+        self.agent: Agent
+        self.beat = QuietBeat()
+        self._running: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.hub)
+        self.tokens.registration_token = self.hub.new_token()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.kill()
+        await self._stack.__aexit__(kind, error, trace)
+
+    # The agent
+
+    def start(self, *, backoff: Backoff | None = None, agent_name: str = "") -> None:
+        """A new process on this world's data directory."""
+        agent = assemble(
+            Ports(
+                server=WebSocketServer(f"{self.hub.url}/api/agent/ws"),
+                engine=self.engine,
+                store=self.store,
+                host=NamedHost(),
+                update=self.update,
+                beat=self.beat,
+                clock=utcnow,
+                rng=self.rng,
+            ),
+            Presentation("3.0.0", "1.1", {**CAPABILITIES, "self_update": False}, agent_name),
+            backoff=backoff or Backoff(1.0, 60.0),
+            credentials=lambda: self.tokens,
+            features=lambda runtime: catalogue(self.engine, None, detach=runtime.detach),
+            strict=True,
+        )
+        self.agent = agent
+        agent.runtime.observe(self._moved)
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(agent.runtime.run(), name="agent")
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self.agent.runtime.post(StopRequested("SIGTERM"))
+        assert self._running is not None
+        await self._running
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is said, nothing is saved, the sockets break. Raises what the agent failed of before."""
+        if self._running is None:
+            return
+        if not self._running.done():
+            self.agent.session.abort()
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        if not self._running.cancelled() and (error := self._running.exception()) is not None:
+            raise error
+        self._running = None
+        self.store = self.store.restarted()
+
+    # What happened
+
+    def _moved(self, move: Move) -> None:
+        self.moves.append(move)
+        self._changed.set()
+
+    def timeline(self, chart: str = "lifecycle") -> list[Line]:
+        """Every event of `chart` that was decided, with its instant and the state after it."""
+        return [
+            (round(move.at_s, 3), type(move.event).__name__, move.after)
+            for move in self.moves
+            if move.chart == chart
+        ]
+
+    async def until(self, state: str, *, chart: str = "lifecycle", within_s: float = 120.0) -> None:
+        """Waits until `chart` is in `state`."""
+        async with asyncio.timeout(within_s):
+            while self.agent.runtime.states()[chart] != state:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def online(self, *, within_s: float = 120.0) -> Host:
+        """Waits until the lifecycle is connected and the engine followed; returns the host as the hub has it."""
+        await self.until("connected", within_s=within_s)
+        await self.until("following", chart="engine", within_s=within_s)
+        return next(host for host in self.hub.hosts.values() if host.online)
