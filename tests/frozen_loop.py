@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import math
-import os
 import selectors
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -19,9 +19,8 @@ from typing import Any
 from freezegun import freeze_time
 
 MICROSECOND = timedelta(microseconds=1)
-LOOKS = (
-    3  # at the sockets before time may jump: what one end wrote, loopback hands the other at once
-)
+SIOCOUTQNSD = 0x894B  # bytes not sent yet: tcp(7); what was sent, loopback has delivered by then
+GRACE_S = 0.005  # real seconds for what is between two sockets, before time may jump
 ROUNDS_A_MICROSECOND = (
     1000  # nothing takes no time at all, or who waits for a picosecond would wait for ever
 )
@@ -45,11 +44,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         while self.loop.holds:  # a real thread or process is at work
             if events := super().select(0.05):
                 return events
-        has_sockets = len(self.get_map()) > 1  # 1 is the loop's own wake-up pipe
-        for _ in range(LOOKS if has_sockets else 0):
-            os.sched_yield()  # should the kernel have put delivery off to a thread of its own
-            if events := super().select(0):
-                return events
+        if self._in_flight() and (events := super().select(GRACE_S)):
+            return events
         if timeout is None:
             if events := super().select(DEADLOCK_AFTER_S):
                 return events
@@ -57,6 +53,16 @@ class _JumpingSelector(selectors.DefaultSelector):
         # Up to whole microseconds: rounded down, the loop would ask again for the rest for ever.
         self._tick(max(1, math.ceil(timeout * 1e6 - 1e-3)))
         return []
+
+    def _in_flight(self) -> bool:
+        """Whether the kernel holds something it could not send yet: a large message, on its way in several turns."""
+        for key in self.get_map().values():
+            unsent = bytearray(4)
+            with contextlib.suppress(OSError):  # the loop's own wake-up pipe, a listening socket
+                fcntl.ioctl(key.fd, SIOCOUTQNSD, unsent)
+            if any(unsent):
+                return True
+        return False
 
     def _tick(self, microseconds: int) -> None:
         self.rounds = 0
