@@ -54,8 +54,10 @@ def create_request(arguments: Mapping[str, Any]) -> CreateRequest:
                 host["PortBindings"] = bindings
             elif key == "volumes":
                 anonymous, binds = _volumes(value)
-                body["Volumes"] = {path: {} for path in anonymous}
-                host["Binds"] = binds
+                if anonymous:
+                    body["Volumes"] = {path: {} for path in anonymous}
+                if binds:
+                    host["Binds"] = binds
             elif key in _READERS:
                 section, api_name, read = _READERS[key]
                 sections[section][api_name] = read(value)
@@ -106,7 +108,7 @@ def _command(value: Any) -> list[str]:
     return _must("a command line or a list of texts")
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([bkmgt]?)b?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)([bkmgt]?)b?", re.ASCII | re.IGNORECASE)
 _FACTORS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -145,6 +147,7 @@ def _environment(value: Any) -> list[str]:
     ]
 
 
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _POLICIES = {"", "no", "always", "unless-stopped", "on-failure"}
 
 
@@ -152,7 +155,7 @@ def _restart_policy(value: Any) -> Json:
     wanted = 'a policy such as "always" or {"Name": "on-failure", "MaximumRetryCount": 5}'
     if isinstance(value, str):
         name, _, retries = value.partition(":")
-        if retries and not retries.isdecimal():
+        if retries and not _NUMBER.fullmatch(retries):
             _must(wanted)
         value = {"Name": name, "MaximumRetryCount": int(retries or 0)}
     policy = _object(value)
@@ -182,14 +185,18 @@ def _bindings(published: Any) -> list[dict[str, str]]:
     """A port, [address, port], several of either, or None for a port of the engine's choice."""
     if not isinstance(published, list):
         return [_binding("", published)]
-    if len(published) == 2 and isinstance(published[0], str) and not published[0].isdecimal():
+    if (
+        len(published) == 2
+        and isinstance(published[0], str)
+        and not _NUMBER.fullmatch(published[0])
+    ):
         return [_binding(*published)]
     bindings = [binding for item in published for binding in _bindings(item)]
     return bindings or _must("published with at least one host port")
 
 
 def _binding(address: Any, port: Any) -> dict[str, str]:
-    if isinstance(port, str) and port.isdecimal():
+    if isinstance(port, str) and _NUMBER.fullmatch(port):
         port = int(port)
     if port is None:
         number = ""

@@ -121,6 +121,9 @@ def _always(seconds: float) -> Callable[[object], float]:
     return lambda _: seconds
 
 
+_waits_for_change = _always(CHANGE_S)
+
+
 def _waits_to_stop(payload: Stop) -> float:
     return payload.timeout + 20.0
 
@@ -138,7 +141,8 @@ def _image_lane(payload: Pull) -> str:
 
 
 def _name_lane(payload: Create) -> str:
-    return f"create {payload.config.get('name') or ''}"
+    name = payload.config.get("name")
+    return f"create {name[:255]}" if isinstance(name, str) else "create"
 
 
 def _container(payload: Target) -> str:
@@ -155,7 +159,7 @@ def _change(
     run: Callable[[T, str], Awaitable[Json]],
     probe: Callable[[Entry], Awaitable[Json | None]],
     *,
-    waits_s: Callable[[T], float] = _always(CHANGE_S),
+    waits_s: Callable[[T], float] = _waits_for_change,
     subject: Callable[[T], str] = _container,
     repeat: Repeat = Repeat.PROBE,
 ) -> Handler[T]:

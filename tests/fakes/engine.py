@@ -30,6 +30,7 @@ T = TypeVar("T")
 RING = 256
 NEVER = "0001-01-01T00:00:00Z"
 SIGKILLED, SIGTERMED = 137, 143
+PAPER = "paper:2.4"
 MISSING = "missing"
 """Images that begin so are in no registry."""
 
@@ -40,7 +41,7 @@ class Box:
 
     id: str
     name: str
-    image: str = "paper:2.4"
+    image: str = PAPER
     image_id: str = ""
     running: bool = False
     started_at: str = NEVER
@@ -91,10 +92,12 @@ class FakeEngine:
         self._asked: set[asyncio.Future[Any]] = set()
         self._numbers = itertools.count(1)
         self._instants_ns: set[int] = set()
+        self._free_ns: dict[int, int] = {}  # where to look on from, by the clock's instant
+        self._new_image(PAPER)
 
     # What a test does to it
 
-    def add(self, name: str, *, running: bool = False, image: str = "paper:2.4") -> str:
+    def add(self, name: str, *, running: bool = False, image: str = PAPER) -> str:
         """A container that has been there all along: no event tells of it. Returns its ID."""
         if image not in self.images:
             self._new_image(image)
@@ -348,7 +351,9 @@ class FakeEngine:
                 )
 
     def _new_box(self, name: str | None, config: Json) -> Box:
-        container_id = hashlib.sha256(f"container {next(self._numbers)}".encode()).hexdigest()
+        number = next(self._numbers)
+        # In the order of creation, and different in the first twelve characters.
+        container_id = f"{number:06x}{hashlib.sha256(b'%d' % number).hexdigest()[:58]}"
         image = str(config["Image"])
         box = Box(container_id, name or f"nameless_{container_id[:4]}", image, config=config)
         box.image_id = self.images.get(image, image)
@@ -383,11 +388,7 @@ class FakeEngine:
     def _tell(self, type_: str, action: str, actor_id: str, attributes: Mapping[str, str]) -> None:
         if not self.is_up:
             return
-        at = utcnow()
-        time_ns = int(at.timestamp()) * 10**9 + at.microsecond * 1000
-        while time_ns in self._instants_ns:  # dockerd's instants do not repeat, so ours must not
-            time_ns += 1
-        self._instants_ns.add(time_ns)
+        time_ns = self._instant_ns()
         event = {
             "Type": type_,
             "Action": action,
@@ -399,6 +400,17 @@ class FakeEngine:
         self.ring.append(event)
         for reader in self._readers:
             reader.feed(event)
+
+    def _instant_ns(self) -> int:
+        """Now. dockerd's instants do not repeat, so ours must not, even while time is frozen."""
+        at = utcnow()
+        now_ns = int(at.timestamp()) * 10**9 + at.microsecond * 1000
+        time_ns = self._free_ns.get(now_ns, now_ns)
+        while time_ns in self._instants_ns:
+            time_ns += 1
+        self._instants_ns.add(time_ns)
+        self._free_ns[now_ns] = time_ns + 1
+        return time_ns
 
     def _listed(self, box: Box) -> Json:
         return {
