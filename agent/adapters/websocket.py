@@ -7,9 +7,10 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -29,7 +30,6 @@ FRAGMENT_BYTES = 64 * 1024
 
 SEND_BUFFER_BYTES = 128 * 1024
 """What the kernel may hold back. Left to itself it takes megabytes, and a pong queued behind them comes too late."""
-
 
 LOOK_S = 1.0
 """How often to look whether the peer took something: nothing tells us."""
@@ -76,11 +76,25 @@ class _BatchingConnection(ClientConnection):
                 self.protocol.send_text(message)
 
 
+CONNECTION: Mapping[str, Any] = {
+    "compression": None,  # costs more CPU than the traffic is worth
+    "ping_interval": None,  # its keepalive waits for ever on a peer that does not read
+    "close_timeout": None,  # `close` has its own deadline
+    "write_limit": FRAGMENT_BYTES,
+    "user_agent_header": "dockmon-agent",
+    "create_connection": _BatchingConnection,
+}
+"""What we tell the library about every connection."""
+
+
 class WebSocketLink:
     """One open connection. Every wait in here ends: with the peer's progress, or with an abort."""
 
-    def __init__(self, connection: _BatchingConnection) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
+        assert isinstance(connection, _BatchingConnection)
         self._connection = connection
+        if (sock := connection.transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def receive(self) -> str | bytes:
         try:
@@ -179,20 +193,12 @@ class WebSocketServer:
                 open_timeout=deadline_s,
                 proxy=proxy,
                 ssl=(self._tls or True) if secure else None,
-                compression=None,  # costs more CPU than the traffic is worth
-                ping_interval=None,  # its keepalive waits for ever on a peer that does not read
-                close_timeout=None,  # `close` has its own deadline
                 max_size=self._max_incoming_bytes,
-                write_limit=FRAGMENT_BYTES,
-                user_agent_header="dockmon-agent",
-                create_connection=_BatchingConnection,
                 logger=self._log,
+                **CONNECTION,
             )
         except (OSError, WebSocketException, ImportError, UnicodeError) as error:
             raise DialFailed(explain(error, where, secure=secure)) from error
-        assert isinstance(connection, _BatchingConnection)
-        if (sock := connection.transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         return WebSocketLink(connection)
 
 

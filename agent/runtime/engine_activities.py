@@ -176,12 +176,8 @@ class EngineActivities:
     async def _append(self, rows: list[Row], changed: Mapping[str, Known | None]) -> None:
         if not rows and not changed:
             return
-        try:
-            await self._store.journal(Batch(rows, changed))
-        except BaseException:
-            for row in rows:  # not journalled, so not seen: the ring will show them again
-                self._seen.pop(row.key, None)
-            raise
+        # If it fails, what is seen and known here counts no more: the next catching up asks the store for both.
+        await self._store.journal(Batch(rows, changed))
         self._known = self._now(changed)
         while len(self._seen) > SEEN_KEYS:
             del self._seen[next(iter(self._seen))]
