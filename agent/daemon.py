@@ -109,9 +109,8 @@ class _Daemon:
         loop = asyncio.get_running_loop()
 
         def stop(name: str) -> None:
+            _end_by_force(loop)
             agent.runtime.post(StopRequested(name))
-            # Whatever hangs then, a name lookup or the engine: Docker would kill us a little later anyway.
-            loop.call_later(STOP_S, os._exit, exit_codes.STOPPED)
 
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
@@ -119,11 +118,17 @@ class _Daemon:
             async with health_socket(watchdog):
                 await agent.runtime.run()
         finally:
+            _end_by_force(loop)
             watchdog.stop()
             await engine.close()
             await store.close()
         log.info("stopped")
         return exit_codes.STOPPED
+
+
+def _end_by_force(loop: asyncio.AbstractEventLoop) -> None:
+    """Whatever hangs then, a name lookup, a thread, a disk: Docker would kill us a little later anyway."""
+    loop.call_later(STOP_S, os._exit, exit_codes.STOPPED)
 
 
 def _demand_a_token(

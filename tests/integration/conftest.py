@@ -11,6 +11,8 @@ import docker
 import pytest
 from engine import IMAGE, Containers, OwnEngine, connect, find_engine, make_busybox_image
 
+from agent.hub.server import Hub
+
 
 # On the module and not on collected items: which loop a test gets is asked before those are handed out.
 @pytest.hookimpl(wrapper=True)
@@ -68,3 +70,10 @@ async def own_engine() -> AsyncIterator[OwnEngine]:
         pytest.skip(obstacle)
     async with OwnEngine() as engine:
         yield engine
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Hub]:
+    """A server that asks nothing by itself."""
+    async with Hub(poll_s=None) as hub:
+        yield hub

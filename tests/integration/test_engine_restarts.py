@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,6 @@ from engine import Containers, OwnEngine, connect
 from integration.agent_process import AgentProcess
 
 from agent.hub.server import Hub
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub(poll_s=None) as hub:
-        yield hub
 
 
 @pytest.fixture

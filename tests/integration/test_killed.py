@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,6 @@ from agent.hub.replies import RequestFailed
 from agent.hub.server import Hub
 
 SEED = 20260101
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub(poll_s=None) as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from agent import exit_codes
 from agent.hub.server import Hub
 
 NO_ENGINE = "unix:///nowhere/docker.sock"
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub(poll_s=None) as hub:
-        yield hub
 
 
 @pytest.fixture
