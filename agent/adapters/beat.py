@@ -21,15 +21,20 @@ log = logging.getLogger("agent.health")
 
 
 class Watchdog:
-    """The `Beat` port. Between two pulses the standard library's `faulthandler` counts, on a thread of its own."""
+    """The `Beat` port. Between two pulses the standard library's `faulthandler` counts, on a thread of its own.
 
-    def __init__(self) -> None:
+    Args:
+        stalled_after_s: Whole seconds without a pulse after which every thread's stack is told and the process ends.
+    """
+
+    def __init__(self, *, stalled_after_s: int = STALLED_AFTER_S) -> None:
+        self._stalled_after_s = stalled_after_s
         self._states: Mapping[str, str] = {}
         self._pulsed_s = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def pulse(self, states: Mapping[str, str]) -> None:
-        faulthandler.dump_traceback_later(STALLED_AFTER_S, exit=True)
+        faulthandler.dump_traceback_later(self._stalled_after_s, exit=True)
         self._loop = asyncio.get_running_loop()
         self._states, self._pulsed_s = states, self._loop.time()
 
@@ -39,7 +44,7 @@ class Watchdog:
     def health(self) -> dict[str, object]:
         """Alive means that the charts still decide; whether the server is reachable is another question."""
         age_s = self._loop.time() - self._pulsed_s if self._loop is not None else None
-        alive = age_s is not None and age_s < STALLED_AFTER_S
+        alive = age_s is not None and age_s < self._stalled_after_s
         return {"alive": alive, "states": dict(self._states), "pulse_age_s": age_s}
 
 

@@ -47,3 +47,4 @@ async def test_a_day_of_outages() -> None:
         await world.stop()
         effects = [event["effect"] for event in world.hub.events(host.id)]
         assert effects == ["died", "started", "restarted"] * 24
+        world.assert_told("a-day-of-outages")

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,8 @@ from agent.hub.server import Hub
 from agent.ports import HostLook, SelfUpdate
 from agent.runtime.registrar import Presentation
 from agent.runtime.runtime import Move
+
+STORIES = Path(__file__).parent / "stories"
 
 Line = tuple[float, str, str]
 """(loop time in s, event, state afterwards), as a timeline shows it."""
@@ -148,6 +151,16 @@ class World:
             for move in self.moves
             if move.chart == chart
         ]
+
+    def assert_told(self, name: str) -> None:
+        """The whole timeline is what `stories/` says, a line each: for those too long to stand in a test.
+
+        Where it has changed for a reason, put what the failure prints into the file.
+        """
+        story = "".join(
+            f"{at_s:>12.3f}  {event:<16} {after}\n" for at_s, event, after in self.timeline()
+        )
+        assert story == (STORIES / f"{name}.txt").read_text(), story
 
     async def until(self, state: str, *, chart: str = "lifecycle", within_s: float = 120.0) -> None:
         """Waits until `chart` is in `state`."""
