@@ -18,7 +18,8 @@ from agent.clock import utcnow
 from agent.core.ledger import Entry, Repeat
 from agent.core.replies import MAX_MESSAGE_BYTES
 from agent.ports import CommandFailed, EngineTimeout, EngineUnreachable, Handler, Json, StoreError
-from agent.runtime.dispatcher import MAX_RUNNING, NOT_DONE, UNKNOWN_OUTCOME, Dispatcher
+from agent.runtime.dispatcher import MAX_RUNNING, Dispatcher
+from agent.runtime.once import NOT_DONE, UNKNOWN_OUTCOME
 from agent.runtime.session import Session
 from agent.runtime.uplink import MAX_BYTES, Priority
 
