@@ -13,7 +13,8 @@ from agent import __version__, exit_codes
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parses the command line, does what it says, and exits with its status."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(words).parse_args(words)
     try:
         status = arguments.do(arguments)
     except KeyboardInterrupt:
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dockmon-agent",
         description="Connects this Docker host to a DockMon server. Settings come from the environment.",
@@ -52,11 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     hub.set_defaults(do=_hub)
 
     chart = commands.add_parser("chart", help="draw a statechart, or write them all")
-    # Only this command pays for loading what draws.
-    from agent.console import chart as drawing
+    if "chart" in words:  # nobody else pays for loading what draws
+        from agent.console import chart as drawing
 
-    drawing.add_arguments(chart)
-    chart.set_defaults(do=drawing.run)
+        drawing.add_arguments(chart)
+        chart.set_defaults(do=drawing.run)
 
     reference = commands.add_parser("reference", help="write the generated reference pages")
     reference.set_defaults(do=_reference)
