@@ -105,6 +105,10 @@ class FrozenLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(lambda _: stack.close())
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        with self.hold():  # newer Pythons bound the wait for its threads by a time that would jump
+            await super().shutdown_default_executor()
+
     def close(self) -> None:
         if not self.is_closed():
             super().close()

@@ -24,6 +24,19 @@ DEADLINE_S = 10.0
 START, END = datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)
 
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A certificate authority that exists for one test."""
 
@@ -57,7 +70,15 @@ class Authority:
     ) -> x509.Certificate:
         builder = x509.CertificateBuilder(self._name, name, key, x509.random_serial_number())
         builder = builder.not_valid_before(START).not_valid_after(END)
-        return builder.add_extension(extension, critical=False).sign(self._key, hashes.SHA256())
+        is_authority = isinstance(extension, x509.BasicConstraints)
+        # What follows is what newer Pythons demand of every certificate.
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(extension, critical=is_authority)
+        builder = builder.add_extension(signer, critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
+        if is_authority:
+            builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 @pytest.fixture
