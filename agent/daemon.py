@@ -40,7 +40,7 @@ def run(environ: Mapping[str, str]) -> int:
     try:
         loaded = settings.load(environ)
         chosen = loaded.settings
-        _demand_a_token(environ, chosen.data_path, settings.read_credentials(environ))
+        _demand_a_token(environ, chosen)
         tls = tls_context(chosen.ca_cert, skip_verify=chosen.insecure_skip_verify)
         endpoint = Endpoint.parse(
             chosen.engine_url(Path.exists),
@@ -131,15 +131,13 @@ def _end_by_force(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(STOP_S, os._exit, exit_codes.STOPPED)
 
 
-def _demand_a_token(
-    environ: Mapping[str, str], data_path: Path, given: settings.Credentials
-) -> None:
+def _demand_a_token(environ: Mapping[str, str], chosen: settings.Settings) -> None:
     """A file that has no token yet may get one; where none can ever come from, there is nothing to wait for."""
     promised = "REGISTRATION_TOKEN_FILE" in environ or "PERMANENT_TOKEN_FILE" in environ
-    if given.registration_token or given.permanent_token or promised:
+    if chosen.registration_token or chosen.permanent_token or promised:
         return
-    if not token_file.read(data_path):
+    if not token_file.read(chosen.data_path):
         raise settings.SettingsError(
             "REGISTRATION_TOKEN is not set, and there is no token in "
-            f"{data_path / token_file.FILE_NAME} either: create one on the server (Add Host, Agent)"
+            f"{chosen.data_path / token_file.FILE_NAME} either: create one on the server (Add Host, Agent)"
         )

@@ -94,7 +94,7 @@ def row(event: Mapping[str, Any]) -> Row | None:
     return None
 
 
-def implied(rows: Iterable[Row], known: Mapping[str, Known]) -> dict[str, Known | None]:
+def implied(rows: Iterable[Row], known: Mapping[str, Known | None]) -> dict[str, Known | None]:
     """What `rows`, in order, make of the containers in `known`: their new states, None for those destroyed."""
     changed: dict[str, Known | None] = {}
     for item in rows:
@@ -112,7 +112,7 @@ def implied(rows: Iterable[Row], known: Mapping[str, Known]) -> dict[str, Known 
     return changed
 
 
-def renamed(event: Mapping[str, Any], known: Mapping[str, Known]) -> dict[str, Known | None]:
+def renamed(event: Mapping[str, Any], known: Mapping[str, Known | None]) -> dict[str, Known | None]:
     """What a `rename` event makes of `known`; empty for every other event."""
     match event:
         case {

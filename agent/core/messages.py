@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError
 
+from agent.core.faults import first_fault
+
 
 class _Message(BaseModel):
     # The server may learn new keys; an agent that refuses them would have to be updated first.
@@ -90,14 +92,11 @@ def parse(frame: str | bytes) -> Message | Malformed | Unknown:
     except ValidationError as error:
         if error.errors()[0]["type"].startswith("union_tag"):
             return Unknown(kind[:64])
-        return Malformed(_told(error), _request_id(decoded), flat=kind == "container_operation")
-
-
-def _told(error: ValidationError) -> str:
-    """What is wrong, without the values: they may be secrets."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "message"
-    return f"{where}: {first['msg']}"
+        return Malformed(
+            first_fault(error, "message", skip=1),
+            _request_id(decoded),
+            flat=kind == "container_operation",
+        )
 
 
 def _request_id(decoded: dict[str, Any]) -> str | None:

@@ -25,6 +25,8 @@ class Verdict:
     field: str = ""  # for LEAVE_OUT_FIELD
 
 
+NOT_DOCKMON = "does DOCKMON_URL point to a DockMon server?"
+
 NEW_TOKEN = "create a new registration token on the server and set REGISTRATION_TOKEN"  # noqa: S105  an advice
 
 # How the server's `auth_error` texts begin, what can be done, and what to tell the operator.

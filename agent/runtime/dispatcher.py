@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from agent.core.faults import first_fault
 from agent.core.messages import (
     Command,
     ContainerOperation,
@@ -152,7 +153,7 @@ class Dispatcher:
             payload = handler.payload.model_validate(request.payload)
             waits_s = handler.server_waits_s(payload)
         except ValidationError as invalid:
-            return self._refuse(request, f"malformed payload: {_told(invalid)}")
+            return self._refuse(request, f"malformed payload: {first_fault(invalid, 'payload')}")
         # A defect in one feature costs its request an error reply, not the agent its connection.
         except Exception as error:
             return self._refuse(request, _defect(request, error))
@@ -250,10 +251,3 @@ async def _run(handler: Handler[Any], payload: BaseModel, request: Request) -> O
 def _defect(request: Request, error: BaseException) -> str:
     log.error("%s failed unexpectedly", request.name, exc_info=error)
     return f"{request.name} failed in the agent: {type(error).__name__}"
-
-
-def _told(error: ValidationError) -> str:
-    """What is wrong, without the values: they may be secrets."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "payload"
-    return f"{where}: {first['msg']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 
 from agent.core import journal
@@ -158,15 +159,16 @@ class EngineActivities:
         """Appends what is new. Returns (rows appended, events met again)."""
         rows: list[Row] = []
         changed: dict[str, Known | None] = {}
+        now: Mapping[str, Known | None] = ChainMap(changed, self._known)  # type: ignore[arg-type]  # only read
         met = 0
         for event in events:
             row = journal.row(event)
             if row is None:
-                changed |= journal.renamed(event, self._now(changed))
+                changed |= journal.renamed(event, now)
             elif row.key in self._seen:
                 met += 1
             else:
-                changed |= journal.implied([row], self._now(changed))
+                changed |= journal.implied([row], now)
                 rows.append(row)
                 self._seen[row.key] = None
                 self._touched.add(row.subject)
@@ -178,14 +180,13 @@ class EngineActivities:
             return
         # If it fails, what is seen and known here counts no more: the next catching up asks the store for both.
         await self._store.journal(Batch(rows, changed))
-        self._known = self._now(changed)
+        self._known |= {key: known for key, known in changed.items() if known is not None}
+        for key in (key for key, known in changed.items() if known is None):
+            self._known.pop(key, None)
         while len(self._seen) > SEEN_KEYS:
             del self._seen[next(iter(self._seen))]
         if rows:
             self._journalled()
-
-    def _now(self, changed: Mapping[str, Known | None]) -> dict[str, Known]:
-        return {k: v for k, v in {**self._known, **changed}.items() if v is not None}
 
     # Comparing
 

@@ -193,8 +193,8 @@ class Registrar:
                 case Accepted():
                     return await self._settle(identity, answer, facts)
                 case Nonsense(reason):
-                    advice = "does DOCKMON_URL point to a DockMon server?"
-                    return AttemptFailed(Failure(FailureKind.HANDSHAKE, reason, advice))
+                    failure = Failure(FailureKind.HANDSHAKE, reason, refusals.NOT_DOCKMON)
+                    return AttemptFailed(failure)
                 case Declined(words):
                     verdict = refusals.judge(words)
                     match verdict.remedy:

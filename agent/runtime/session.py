@@ -95,8 +95,8 @@ class Session:
             raise NoAnswer(failure) from closed
         except (ValueError, RecursionError) as error:
             text = "the answer to register is not JSON"
-            advice = "does DOCKMON_URL point to a DockMon server?"
-            raise NoAnswer(Failure(FailureKind.HANDSHAKE, text, advice)) from error
+            failure = Failure(FailureKind.HANDSHAKE, text, refusals.NOT_DOCKMON)
+            raise NoAnswer(failure) from error
 
     def go_live(self) -> None:
         """Begins reading, writing and watching the link that was let in."""
