@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent.core.identity import Identity
+from agent.core.jobs import Job
 from agent.core.journal import Known, Row
 from agent.core.ledger import Entry, Repeat
 from agent.core.rfc3339 import rfc3339
@@ -67,13 +68,19 @@ class Write:
         """Raises TypeError or ValueError for a payload that is not JSON."""
         known = batch.known.items()
         return cls(
-            rows=[
-                (row.key, row.kind, row.subject, _json(row.payload), row.inferred)
-                for row in batch.rows
-            ],
+            rows=[_outbox_row(row) for row in batch.rows],
             changed=[(id_, s.name, s.image, s.running, s.started_at) for id_, s in known if s],
             gone=[(id_,) for id_, state in known if state is None],
         )
+
+
+_INTO_OUTBOX = (
+    "INSERT OR IGNORE INTO outbox(key, kind, subject, payload, inferred) VALUES (?, ?, ?, ?, ?)"
+)
+
+
+def _outbox_row(row: Row) -> tuple[Any, ...]:
+    return (row.key, row.kind, row.subject, _json(row.payload), row.inferred)
 
 
 def append(
@@ -84,12 +91,7 @@ def append(
     with db:
         db.execute("INSERT OR IGNORE INTO meta(key, value) VALUES ('cursor', ?)", (rfc3339(now),))
         for write in writes:
-            rows = db.executemany(
-                "INSERT OR IGNORE INTO outbox(key, kind, subject, payload, inferred)"
-                " VALUES (?, ?, ?, ?, ?)",
-                write.rows,
-            )
-            added.append(max(rows.rowcount, 0))
+            added.append(max(db.executemany(_INTO_OUTBOX, write.rows).rowcount, 0))
             db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", write.changed)
             db.executemany("DELETE FROM known WHERE container_id = ?", write.gone)
         dropped = _bound(db, max_pending)
@@ -105,7 +107,8 @@ def _bound(db: sqlite3.Connection, max_pending: int) -> int:
     excess = pending - max_pending + max_pending // 100
     superseded = db.execute(
         """DELETE FROM outbox WHERE seq IN (
-            SELECT seq FROM outbox AS old WHERE delivered_at IS NULL AND EXISTS (
+            SELECT seq FROM outbox AS old
+            WHERE delivered_at IS NULL AND kind = 'container_event' AND EXISTS (
                 SELECT 1 FROM outbox AS new
                 WHERE new.subject = old.subject AND new.seq > old.seq AND new.delivered_at IS NULL
             ) ORDER BY seq LIMIT ?
@@ -116,7 +119,7 @@ def _bound(db: sqlite3.Connection, max_pending: int) -> int:
     # the queue would have no bound. The containers that exist keep theirs.
     gone = db.execute(
         """DELETE FROM outbox WHERE seq IN (
-            SELECT seq FROM outbox WHERE delivered_at IS NULL
+            SELECT seq FROM outbox WHERE delivered_at IS NULL AND kind = 'container_event'
             AND subject NOT IN (SELECT container_id FROM known) ORDER BY seq LIMIT ?
         )""",
         (excess - superseded,),
@@ -150,11 +153,16 @@ def seen(db: sqlite3.Connection) -> frozenset[str]:
 
 
 def pending(db: sqlite3.Connection, limit: int) -> list[Row]:
-    rows = db.execute(
-        "SELECT key, payload, kind, inferred, seq FROM outbox WHERE delivered_at IS NULL"
-        " ORDER BY seq LIMIT ?",
-        (limit,),
+    results = _pending(db, "kind != 'container_event'", limit)
+    return results + _pending(db, "kind = 'container_event'", limit - len(results))
+
+
+def _pending(db: sqlite3.Connection, which: str, limit: int) -> list[Row]:
+    question = (
+        "SELECT key, payload, kind, inferred, seq FROM outbox"  # noqa: S608  `which` is one of the two above
+        f" WHERE delivered_at IS NULL AND {which} ORDER BY seq LIMIT ?"
     )
+    rows = db.execute(question, (limit,))
     return [
         Row(key, json.loads(payload), kind, bool(inferred), seq)
         for key, payload, kind, inferred, seq in rows
@@ -232,6 +240,40 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     return Entry(id_, action, subject, sha256, Repeat(repeat), began_at, known_outcome)
 
 
+# --- Jobs
+
+
+def job_row(job: Job) -> tuple[str, str, str, str]:
+    """Raises TypeError or ValueError for a record that is not JSON."""
+    return (job.id, job.kind, job.subject, _json(job.record))
+
+
+def save_job(db: sqlite3.Connection, row: tuple[str, str, str, str]) -> None:
+    with db:
+        db.execute(
+            "INSERT INTO jobs(id, kind, subject, record) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT(id) DO UPDATE SET kind = excluded.kind, subject = excluded.subject,"
+            " record = excluded.record",
+            row,
+        )
+
+
+def jobs(db: sqlite3.Connection) -> list[Job]:
+    rows = db.execute("SELECT id, kind, subject, record FROM jobs ORDER BY seq")
+    return [Job(id_, kind, subject, json.loads(record)) for id_, kind, subject, record in rows]
+
+
+def result_rows(results: Iterable[Row]) -> list[tuple[Any, ...]]:
+    """Raises TypeError or ValueError for a payload that is not JSON."""
+    return [_outbox_row(row) for row in results]
+
+
+def end_job(db: sqlite3.Connection, job_id: str, results: Iterable[tuple[Any, ...]]) -> None:
+    with db:
+        db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        db.executemany(_INTO_OUTBOX, results)
+
+
 # --- From memory to the file
 
 
@@ -241,6 +283,10 @@ def move(source: sqlite3.Connection, target: sqlite3.Connection) -> dict[int, in
     with target:
         for table in ("identity", "ledger", "meta"):
             _copy(source, target, table)
+        for job in source.execute("SELECT id, kind, subject, record FROM jobs ORDER BY seq"):
+            target.execute(
+                "INSERT OR REPLACE INTO jobs(id, kind, subject, record) VALUES (?, ?, ?, ?)", job
+            )
         if known(source) is not None:  # it is then the whole truth, not a part of it
             target.execute("DELETE FROM known")
             _copy(source, target, "known")

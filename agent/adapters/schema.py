@@ -32,6 +32,7 @@ _TABLES = (
         delivered_at TEXT
     )""",
     "CREATE INDEX outbox_pending ON outbox(seq) WHERE delivered_at IS NULL",
+    "CREATE INDEX outbox_results ON outbox(seq) WHERE delivered_at IS NULL AND kind != 'container_event'",
     "CREATE INDEX outbox_delivered ON outbox(seq) WHERE delivered_at IS NOT NULL",
     "CREATE INDEX outbox_subject ON outbox(subject, seq) WHERE delivered_at IS NULL",
     """CREATE TABLE known(
@@ -54,6 +55,14 @@ _TABLES = (
         finished_at TEXT
     )""",
     "CREATE INDEX ledger_finished ON ledger(finished_at)",
+    # In the order in which they began, which a new record of the same job keeps.
+    """CREATE TABLE jobs(
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        record TEXT NOT NULL
+    )""",
     # `cursor`: when the journal was begun; `proved`: when last it was proved that this file can be written.
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )

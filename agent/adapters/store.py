@@ -17,6 +17,7 @@ from typing import TypeVar
 from agent.adapters import data_dir, records, schema, token_file
 from agent.clock import utcnow
 from agent.core.identity import Identity
+from agent.core.jobs import Job
 from agent.core.journal import Known, Row
 from agent.core.ledger import Entry
 from agent.core.repeats import Repeats
@@ -111,6 +112,17 @@ class SqliteStore:
 
     async def unfinished(self) -> list[Entry]:
         return await self._call(lambda db, _: records.unfinished(db, self._instance))
+
+    async def save_job(self, job: Job) -> None:
+        row = records.job_row(job)
+        await self._call(lambda db, _: records.save_job(db, row))
+
+    async def jobs(self) -> list[Job]:
+        return await self._call(lambda db, _: records.jobs(db))
+
+    async def end_job(self, job_id: str, results: Sequence[Row]) -> None:
+        rows = records.result_rows(results)
+        await self._call(lambda db, _: records.end_job(db, job_id, rows))
 
     async def close(self) -> None:
         """Writes what waits, closes, and gives up on a disk that does not answer for 5 s. Later calls fail."""

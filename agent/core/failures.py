@@ -28,11 +28,15 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`text` says what was seen, `advice` what to do about it ("" where waiting is all there is to do)."""
+    """`text` says what was seen, `advice` what to do about it ("" where waiting is all there is to do).
+
+    `status` is that of an HTTP answer, None if there was none.
+    """
 
     kind: FailureKind
     text: str
     advice: str = ""
+    status: int | None = None
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" + (f" ({self.advice})" if self.advice else "")

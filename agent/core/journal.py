@@ -34,7 +34,7 @@ MAX_ATTRIBUTES_CHARS = 32 * 1024
 class Row:
     """One event to deliver. `key` is the same each time this event is met; `seq` is set once it is stored.
 
-    `payload` is the wire's `container_event` payload. An inferred row was concluded from a comparison, not observed;
+    `payload` is the wire's payload of a `kind` event. An inferred row was concluded from a comparison, not observed;
     that stays in our own records.
     """
 
@@ -46,8 +46,8 @@ class Row:
 
     @property
     def subject(self) -> str:
-        """The container's ID, 64 characters."""
-        return str(self.payload["container_id"])
+        """The container's ID, 64 characters; "" for what is not a container's event."""
+        return str(self.payload.get("container_id", ""))
 
 
 @dataclass(frozen=True, slots=True)

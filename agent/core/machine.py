@@ -127,12 +127,21 @@ class ChartMachine:
     """A chart at work. Subclasses provide the guards and actions it names and what they remember.
 
     `memory` is an immutable value that actions replace, so that a move which fails half-way leaves nothing behind.
+
+    Args:
+        at: The state to begin in, for work that a process before us began; None for the chart's own.
+
+    Raises:
+        TypeError: The subclass lacks a guard or an action.
+        ValueError: The chart has no state `at`.
     """
 
     state: str
     memory: Any = None
 
-    def __init__(self, chart: Chart) -> None:
+    def __init__(self, chart: Chart, *, at: str | None = None) -> None:
+        if at is not None and at not in chart.states:
+            raise ValueError(f"{chart.name}: there is no state {at!r} to begin in")
         missing = sorted(n for n in chart.callbacks if not callable(getattr(self, n, None)))
         if missing:
             raise TypeError(f"{type(self).__name__} lacks {', '.join(missing)}")
@@ -158,7 +167,7 @@ class ChartMachine:
                 }
                 for t in chart.transitions
             ],
-            initial=chart.initial,
+            initial=at or chart.initial,
             auto_transitions=False,
             send_event=True,
         )
@@ -168,7 +177,7 @@ class ChartMachine:
         return self.chart.states[self.state].final
 
     def begin(self) -> list[Effect]:
-        """What entering the initial state asks for. Called once, before any event."""
+        """What entering the first state asks for. Called once, before any event."""
         return self._arrive()
 
     def handle(self, event: Event) -> list[Effect]:

@@ -49,3 +49,10 @@ def refusal(request_id: str, error: str, at: datetime, *, flat: bool) -> bytes:
 def event(name: str, payload: Mapping[str, Any], at: datetime) -> bytes:
     """A fire-and-forget event. It must not carry a correlation id: the server would take it for a reply."""
     return encode({"type": "event", "command": name, "payload": payload, "timestamp": rfc3339(at)})
+
+
+def error_report(error: str, *, details: str = "", container_id: str = "") -> bytes:
+    """An error entry for the host's event log. It is no reply: nobody waits for it."""
+    told = {"details": details[:2000], "container_id": container_id}
+    about = {key: value for key, value in told.items() if value}
+    return encode({"type": "error", "error": error[:2000], **about})

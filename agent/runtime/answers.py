@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.core import replies
-from agent.ports import Clock, LinkClosed
+from agent.ports import ChannelFull, Clock, LinkClosed, Priority
 from agent.runtime.requests import Outcome, Request
 from agent.runtime.session import Session
-from agent.runtime.uplink import Priority, UplinkFull
 
 FULL_S = 0.5
 """When the link is full, this long until the next try: it empties a batch at a time."""
@@ -64,7 +63,7 @@ class Answers:
                 return await self._session.send(message, Priority.REPLY)
             except LinkClosed:
                 continue  # the server takes it over the next connection as well
-            except UplinkFull as full:
+            except ChannelFull as full:
                 message = self._encode(request, Outcome(error=f"not sent: {full}"))
                 await asyncio.sleep(FULL_S)
 

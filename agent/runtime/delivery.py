@@ -7,10 +7,8 @@ import logging
 
 from agent.core import replies
 from agent.core.repeats import Repeats
-from agent.ports import Clock, LinkClosed, Store, StoreError
-from agent.runtime.region import Scope
+from agent.ports import ChannelFull, Clock, LinkClosed, Priority, Scope, Store, StoreError
 from agent.runtime.session import Session
-from agent.runtime.uplink import Priority, UplinkFull
 
 BATCH = 50
 PACE_S = 0.5
@@ -69,7 +67,7 @@ class Delivery:
                     await asyncio.sleep(paced_s - loop.time())
             except LinkClosed:
                 return  # the session says so itself; whoever comes next begins with what is pending
-            except UplinkFull:
+            except ChannelFull:
                 await asyncio.sleep(RETRY_FULL_S)
                 self._news.set()
             except StoreError as error:

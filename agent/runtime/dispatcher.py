@@ -20,10 +20,9 @@ from agent.core.messages import (
     Unknown,
     parse,
 )
-from agent.ports import Clock, CommandFailed, EngineError, Handler, Store, StoreError
+from agent.ports import Clock, CommandFailed, EngineError, Handler, Scope, Store, StoreError
 from agent.runtime.answers import Answers, Sent
 from agent.runtime.once import Once
-from agent.runtime.region import Scope
 from agent.runtime.requests import Outcome, Request
 from agent.runtime.session import Session
 

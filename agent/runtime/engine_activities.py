@@ -13,6 +13,7 @@ from agent.core.engine_watch import CaughtUp, EngineAnswered, EngineLost, Engine
 from agent.core.journal import Known, Row, Seen
 from agent.core.machine import Event
 from agent.ports import (
+    Activity,
     Batch,
     Clock,
     Engine,
@@ -25,7 +26,6 @@ from agent.ports import (
 )
 from agent.runtime.engine_status import EngineStatus
 from agent.runtime.event_buffer import EventBuffer
-from agent.runtime.region import Activity
 
 FACTS_S = 15.0
 LIST_S = 20.0

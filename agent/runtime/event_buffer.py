@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from agent.core.engine_watch import StreamEnded, StreamOverran
 from agent.core.journal import FILTERS
-from agent.ports import Engine, EventReader, Json
-from agent.runtime.region import Scope
+from agent.ports import Engine, EventReader, Json, Scope
 
 BUFFER = 10_000
 """A stalled reader makes the engine wait 100 ms per event, on the whole host. So we drop, and compare afterwards."""

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from agent.core.machine import ChartMachine, Event, Ticket
-
-Activity = Callable[[Any], Awaitable[Event]]
-"""Does one thing, given its briefing, and returns what came of it. Cancelled when its state is left."""
-
-
-class Scope(Protocol):
-    """What one acquisition of a resource may use. Worthless once the resource is released."""
-
-    def post(self, event: Event) -> None:
-        """Tells the chart; dropped if this acquisition has been released meanwhile."""
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Starts a task that ends with the resource. What escapes it becomes `Crashed`."""
-
-
-class Resource(Protocol):
-    """Something a state holds. Acquired and released many times, never twice at once."""
-
-    def acquire(self, scope: Scope) -> None:
-        """Begins. Must not wait: whatever takes time is spawned."""
-
-    async def release(self) -> None:
-        """Ends in good order. Cut short after two seconds, then `abort` is called."""
-
-    def abort(self) -> None:
-        """Ends at once, whatever the price."""
+from agent.ports import Activity, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +18,7 @@ class Region:
     machine: ChartMachine
     activities: Mapping[str, Activity]
     resources: Mapping[str, Resource]
+    subject: str = ""  # tells it from others of its chart
     running: dict[int, asyncio.Task[None]] = field(default_factory=dict)  # by visit
     scopes: dict[str, TaskScope] = field(default_factory=dict)  # by resource
 
@@ -59,7 +35,7 @@ class Region:
 
     @property
     def name(self) -> str:
-        return self.machine.chart.name
+        return f"{self.machine.chart.name} {self.subject}".rstrip()
 
 
 @dataclass(slots=True)

@@ -69,11 +69,10 @@ class Credentials(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """What we say of ourselves beside the facts of the host."""
+    """What an operator or a release decides of what we say of ourselves."""
 
     version: str
     proto_version: str
-    capabilities: Mapping[str, bool]
     agent_name: str = ""
     force_unique: bool = False
 
@@ -82,6 +81,7 @@ class Registrar:
     """The lifecycle's activities `await_reason`, `register`, `stay` and `await_retry`.
 
     Args:
+        capabilities: What we can do, given what is known of the engine.
         credentials: Reads the operator's tokens anew.
         learn: Told each secret before it is used, so that no log ever shows it.
         welcomed: Told the identity after each successful registration.
@@ -96,12 +96,14 @@ class Registrar:
         dispatcher: Dispatcher,
         presentation: Presentation,
         *,
+        capabilities: Callable[[EngineFacts | None], Mapping[str, bool]],
         credentials: Callable[[], Credentials],
         learn: Callable[[str], None],
         welcomed: Callable[[Identity], None],
     ) -> None:
         self._session, self._store, self._status, self._host = session, store, status, host
         self._dispatcher, self._presentation = dispatcher, presentation
+        self._capabilities = capabilities
         self._credentials, self._learn, self._welcomed = credentials, learn, welcomed
         self._left_out: set[str] = set()
         self._tried: list[str] = []  # token values, at the last attempt
@@ -217,7 +219,7 @@ class Registrar:
             facts,
             version=me.version,
             proto_version=me.proto_version,
-            capabilities=me.capabilities,
+            capabilities=self._capabilities(self._status.facts),
             force_unique=me.force_unique,
             accepted_hostname=accepted_hostname,
             leave_out=self._left_out,

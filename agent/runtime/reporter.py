@@ -89,4 +89,4 @@ def _failure(event: Event) -> str | None:
 
 
 def _works_again(move: Move) -> bool:
-    return isinstance(move.event, Registered) or move.after in ("following", "stopped")
+    return isinstance(move.event, Registered) or move.after in ("following", "streaming", "stopped")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from agent.core.machine import (
     Acquire,
     CancelActivity,
+    ChartMachine,
     Crashed,
     DeadlinePassed,
     Effect,
@@ -26,8 +27,8 @@ from agent.core.machine import (
     Ticket,
     Visit,
 )
-from agent.ports import Beat
-from agent.runtime.region import Region, Resource, TaskScope
+from agent.ports import Activity, Beat, Resource
+from agent.runtime.region import Region, TaskScope
 
 PULSE_S = 5.0
 """The watchdog waits 30 s: five pulses may be late before a stalled loop is taken for one."""
@@ -66,6 +67,13 @@ class _Posted:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A chart that is to begin while the others are at work."""
+
+    region: Region
+
+
 class Runtime:
     """Runs several charts side by side until all have reached a final state.
 
@@ -81,7 +89,10 @@ class Runtime:
         self.regions: dict[str, Region] = {}
         self.refused = 0
         self._beat, self._strict = beat, strict
-        self._inbox: asyncio.Queue[_Posted | None] = asyncio.Queue(INBOX)
+        self._inbox: asyncio.Queue[_Posted | _Joined | None] = asyncio.Queue(INBOX)
+        self._lead: Region | None = None
+        self._jobs: dict[str, asyncio.Future[str]] = {}  # by the name of the region
+        self._stopping: StopRequested | None = None
         self._overran = False
         # A task group would wait for ever for one that does not end.
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +101,32 @@ class Runtime:
 
     def add(self, region: Region) -> None:
         """Adds a chart, before `run`."""
+        self._lead = self._lead or region
         self.regions[region.name] = region
+
+    def conduct(
+        self,
+        machine: ChartMachine,
+        activities: Mapping[str, Activity],
+        *,
+        subject: str,
+        resources: Mapping[str, Resource] | None = None,
+    ) -> asyncio.Future[str]:
+        """As `agent.ports.Conduct`: it joins the others, is told to stop with them, and leaves at its final state.
+
+        Raises:
+            ValueError: One of this chart with this subject is under way.
+        """
+        region = Region(machine, activities, resources or {}, subject)
+        if region.name in self._jobs:
+            raise ValueError(f"{region.name} is under way")
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._jobs[region.name] = ended
+        self.regions[region.name] = region
+        self._put(_Joined(region))
+        if self._stopping is not None:
+            self._post(region, None, self._stopping)
+        return ended
 
     def observe(self, observer: Callable[[Move], None]) -> None:
         """Calls `observer` after each decision, before it is carried out. It must neither wait nor raise."""
@@ -101,8 +137,11 @@ class Runtime:
 
     def post(self, event: Event, *, chart: str | None = None) -> None:
         """Tells one chart, or all, something that comes from outside. Only from the loop's own thread."""
-        if isinstance(event, StopRequested) and chart in (None, next(iter(self.regions), None)):
+        leads = self._lead is not None and chart == self._lead.name
+        if isinstance(event, StopRequested) and (chart is None or leads):
             self._end_by_s = min(self._end_by_s, asyncio.get_running_loop().time() + STOP_S)
+            if chart is None:
+                self._stopping = event
         for region in self.regions.values():
             if chart in (None, region.name):
                 self._post(region, None, event)
@@ -119,29 +158,45 @@ class Runtime:
         """
         self._start(self._pulse(), "pulse", partial(_complain, "the pulse"))
         try:
-            for region in self.regions.values():
-                await self._perform(region, region.machine.begin())
+            for name, region in list(self.regions.items()):
+                if name not in self._jobs:  # a job begins when its turn comes in the inbox
+                    await self._perform(region, region.machine.begin())
             while not all(region.machine.finished for region in self.regions.values()):
                 posted = await self._inbox.get()
                 if self._overran:
                     raise RuntimeError(f"more than {INBOX} events waited to be decided")
-                if posted is None:
-                    self._beat.pulse(self.states())
-                else:
-                    await self._decide(posted)
+                match posted:
+                    case None:
+                        self._beat.pulse(self.states())
+                    case _Joined(region):
+                        await self._perform(region, region.machine.begin())
+                    case _Posted():
+                        await self._decide(posted)
         # What went wrong here cannot be contained: whoever runs the process has to begin anew.
         except Exception as defect:
             raise ExceptionGroup("the runtime failed", [defect]) from defect
         finally:
+            for ended in self._jobs.values():
+                ended.cancel()
             await self._end(self._tasks)
 
     # Deciding
 
     def _post(self, region: Region, ticket: Ticket, event: Event) -> None:
+        self._put(_Posted(region, ticket, event))
+
+    def _put(self, item: _Posted | _Joined) -> None:
         try:
-            self._inbox.put_nowait(_Posted(region, ticket, event))
+            self._inbox.put_nowait(item)
         except asyncio.QueueFull:
             self._overran = True  # not raised here: whoever posts is not to blame
+
+    def _leave(self, region: Region) -> None:
+        """A chart that was conducted has come to its end; the others stay until all have."""
+        if (ended := self._jobs.pop(region.name, None)) is not None:
+            del self.regions[region.name]
+            if not ended.done():
+                ended.set_result(region.machine.state)
 
     async def _decide(self, posted: _Posted) -> None:
         region, machine, event = posted.region, posted.region.machine, posted.event
@@ -165,9 +220,11 @@ class Runtime:
         )
         for observer in self._observers:
             observer(move)
-        if machine.finished and region.name == next(iter(self.regions)):
+        if machine.finished and region is self._lead:
             self.post(StopRequested(f"{region.name}: {event.trigger}"))
         await self._perform(region, effects)
+        if machine.finished:
+            self._leave(region)
 
     # Doing
 

@@ -10,9 +10,8 @@ from agent.core import refusals
 from agent.core.failures import Failure, FailureKind
 from agent.core.lifecycle import Evicted, LinkLost
 from agent.core.machine import Event
-from agent.ports import Link, LinkClosed, LinkStalled, Server
-from agent.runtime.region import Scope
-from agent.runtime.uplink import Priority, Uplink
+from agent.ports import Link, LinkClosed, LinkStalled, Priority, Scope, Server
+from agent.runtime.uplink import Uplink
 
 DIAL_S = 20.0
 ANSWER_S = 15.0
@@ -135,7 +134,7 @@ class Session:
 
         Raises (the future too):
             LinkClosed: It may not have arrived.
-            UplinkFull: It was not sent.
+            ChannelFull: It was not sent.
         """
         if not self.is_live:
             raise LinkClosed(1006, "no session")

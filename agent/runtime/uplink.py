@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from enum import IntEnum
 
-from agent.ports import Link, LinkClosed
+from agent.ports import ChannelFull, Link, LinkClosed, Priority
 
 BATCH_BYTES = 64 * 1024
 """Frames are joined up to this size: one system call for a tick's worth, and a pong never waits behind more."""
@@ -16,19 +15,6 @@ PROGRESS_S = 10.0
 
 MAX_BYTES = 64 * 1024 * 1024
 """Four replies of the largest size. Events and samples never come near: their senders wait for each batch."""
-
-
-class Priority(IntEnum):
-    """Lower goes first."""
-
-    REPLY = 0
-    SHELL = 1
-    EVENT = 2
-    SAMPLE = 3
-
-
-class UplinkFull(Exception):
-    """More than `MAX_BYTES` wait to be sent: the link cannot keep up with what is asked of us."""
 
 
 class Uplink:
@@ -49,14 +35,14 @@ class Uplink:
         """Queues one message. The future's result is the number of messages written by then, this one included.
 
         Raises:
-            UplinkFull: It was not queued.
+            ChannelFull: It was not queued.
         """
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self._closed is not None:
             _fail(written, self._closed)
             return written
         if self._waiting_bytes + len(message) > MAX_BYTES and self._waiting_bytes > 0:
-            raise UplinkFull(f"{self._waiting_bytes} bytes are waiting to be sent")
+            raise ChannelFull(f"{self._waiting_bytes} bytes are waiting to be sent")
         self._queues[priority].append((message, written))
         self._waiting_bytes += len(message)
         self._filled.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.runtime.region import Scope
+from agent.ports import Scope
 
 
 class Vacant:

@@ -20,6 +20,7 @@ from frozen_loop import FrozenLoop
 
 from agent.adapters.store import SqliteStore
 from agent.core.identity import Identity
+from agent.core.jobs import Job
 from agent.core.journal import Known, Row
 from agent.core.ledger import Entry, Repeat
 from agent.ports import Batch, Store, StoreError
@@ -39,6 +40,14 @@ def rows(*keys: str) -> Batch:
 
 def entry(command_id: str = "c1", sha256: str = "00ff") -> Entry:
     return Entry(command_id, "restart", WEB, sha256, Repeat.PROBE, "2026-01-01T00:00:00.000000Z")
+
+
+def job(job_id: str, **record: str) -> Job:
+    return Job(job_id, "container_update", "web", record)
+
+
+def result(key: str) -> Row:
+    return Row(key, {"old_container_id": WEB[:12]}, "update_complete")
 
 
 async def keys(store: Store) -> list[str]:
@@ -131,12 +140,20 @@ class TestContract:
 
     async def test_rows_wait_in_order(self, store: Store, home: Home) -> None:
         """Rows are handed out oldest first, at most as many as asked for, just as they came, numbered upwards."""
-        given = [row("3", inferred=True), replace(row("1"), kind="other"), row("2", DB)]
+        given = [row("3", inferred=True), row("1"), row("2", DB)]
         assert await store.journal(Batch(given)) == 3
         found = await (await home.open()).pending(100)
         assert found == given
         assert [row.seq for row in found] == sorted({row.seq for row in found})
         assert await (await home.open()).pending(2) == given[:2]
+
+    async def test_results_go_before_events(self, store: Store, home: Home) -> None:
+        """Somebody waits for the result of a job, however many events wait to be delivered."""
+        await store.journal(rows("1", "2"))
+        await store.end_job("never saved", [result("r1"), result("r2")])
+        store = await home.open()
+        assert await keys(store) == ["r1", "r2", "1", "2"]
+        assert [row.key for row in await store.pending(3)] == ["r1", "r2", "1"]
 
     async def test_a_row_is_appended_once(self, store: Store) -> None:
         """A key that is there, waiting or delivered or twice in one batch, is passed over, and is not counted."""
@@ -229,6 +246,38 @@ class TestContract:
         await second.begin(entry("running"))
         await second.finish("finished later", {"success": False})
         assert await second.unfinished() == [entry("dead 1"), entry("dead 2")]
+
+    async def test_jobs_are_found_again(self, store: Store, home: Home) -> None:
+        """A job is where it was last said to be, in the order in which the jobs began, for the next process too."""
+        await store.save_job(job("a", state="pulling"))
+        await store.save_job(job("b", state="pulling"))
+        await store.save_job(job("a", state="creating"))
+        expected = [job("a", state="creating"), job("b", state="pulling")]
+        assert await store.jobs() == expected
+        assert await (await home.open()).jobs() == expected
+
+    async def test_a_job_ends_with_its_results(self, store: Store, home: Home) -> None:
+        """Its record goes and its results wait to be delivered, both or neither; ending it again adds nothing."""
+        await store.save_job(job("a"))
+        await store.save_job(job("b"))
+        await store.end_job("a", [result("a done")])
+        await store.end_job("a", [result("a done")])
+        store = await home.open()
+        assert await store.jobs() == [job("b")]
+        assert await store.pending(9) == [result("a done")]
+
+    async def test_a_result_that_is_not_json_ends_nothing(self, store: Store) -> None:
+        """The job stays as it was, to be ended with something better."""
+        await store.save_job(job("a"))
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            await store.end_job("a", [Row("r", {"percent": float("nan")}, "update_complete")])
+        assert await store.jobs() == [job("a")]
+        assert await store.pending(9) == []
+
+    async def test_a_result_begins_no_journal(self, store: Store) -> None:
+        """Whether container events were ever journalled is another matter."""
+        await store.end_job("a", [result("r")])
+        assert await store.known() is None
 
     async def test_after_closing(self, store: Store) -> None:
         """Closing twice is nothing; anything else afterwards is an error that says so."""
@@ -365,6 +414,15 @@ async def test_a_full_queue_drops_the_oldest(
         "10 events wait for the server, which is as many as are kept: the 1 oldest were dropped; "
         "the last one of each container that exists is kept"
     ]
+
+
+async def test_a_full_queue_keeps_results(stores: Stores, tmp_path: Path) -> None:
+    """However many events come, what became of a job is not dropped for them."""
+    store = stores(tmp_path, max_pending=3)
+    await store.end_job("a", [result("r1"), result("r2")])
+    for n in range(12):
+        await store.journal(rows(str(n)))
+    assert await keys(store) == ["r1", "r2", "11"]
 
 
 async def test_dropping_is_told_again_after_a_minute(
@@ -516,6 +574,9 @@ async def test_memory_joins_what_the_directory_holds(stores: Stores, tmp_path: P
     second = stores(tmp_path)  # in memory, for the directory is taken
     await second.journal(Batch([row("2"), row("3")], {WEB: Known("web", "new", True)}))
     in_flight = (await second.pending(1))[0]
+    await first.save_job(job("a", state="old"))
+    await second.save_job(job("b"))
+    await second.save_job(job("a", state="new"))
     await first.close()
 
     await second.prove_writable()
@@ -524,6 +585,7 @@ async def test_memory_joins_what_the_directory_holds(stores: Stores, tmp_path: P
     assert await keys(second) == ["1", "3"]
     assert await second.known() == {WEB: Known("web", "new", True)}
     assert await second.identity() == WHO
+    assert await second.jobs() == [job("b"), job("a", state="new")]
 
 
 async def test_two_agents_do_not_share_a_directory(

@@ -76,8 +76,8 @@ class Lamp(ChartMachine):
 
     memory: int
 
-    def __init__(self) -> None:
-        super().__init__(LAMP)
+    def __init__(self, *, at: str | None = None) -> None:
+        super().__init__(LAMP, at=at)
         self.memory = 0
         self.dark = True
         self.breaks: Exception | None = None
@@ -176,6 +176,35 @@ def test_a_final_state_holds_and_does_nothing() -> None:
     machine.handle(StopRequested("SIGTERM"))
     assert machine.finished
     assert not any(machine.expects(ticket) for ticket in tickets)
+
+
+def test_work_that_was_begun_before_goes_on_where_it_was() -> None:
+    """A machine that begins elsewhere holds what that state holds, and does what it does."""
+    assert (
+        Play(Lamp(at="on")).begin()
+        << Acquire("power", 1)
+        << Acquire("light", 2)
+        << Acquire("timer", 3)
+        << StartActivity("shine", 1, deadline_s=10.0, briefing=0)
+        >> DeadlinePassed("shine")
+        << CancelActivity(1)
+        << Release("timer", 3)
+        << Release("light", 2)
+        << StartActivity("wait", 2)
+    )
+
+
+def test_what_was_finished_is_finished() -> None:
+    """Beginning in a final state asks for nothing."""
+    machine = Lamp(at="gone")
+    assert Play(machine).begin()
+    assert machine.finished
+
+
+def test_a_state_that_the_chart_does_not_have() -> None:
+    """A record of another release may name one; nothing can begin there."""
+    with pytest.raises(ValueError, match="lamp: there is no state 'flickering' to begin in"):
+        Lamp(at="flickering")
 
 
 # Choosing

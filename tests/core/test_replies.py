@@ -97,6 +97,20 @@ def test_an_event_is_no_reply() -> None:
     assert not is_reply(event)
 
 
+def test_an_error_report_is_no_reply() -> None:
+    """It has a type of its own; what there is nothing to say about is left out, and nothing is long."""
+    report = json.loads(replies.error_report("failed", details="why", container_id="c" * 12))
+    assert report == {
+        "type": "error",
+        "error": "failed",
+        "details": "why",
+        "container_id": "c" * 12,
+    }
+    assert not is_reply(report)
+    long = json.loads(replies.error_report("e" * 9000, details="d" * 9000))
+    assert long == {"type": "error", "error": "e" * 2000, "details": "d" * 2000}
+
+
 def test_instants_are_told_in_utc() -> None:
     """Whatever zone they come in."""
     cairo = AT.astimezone(timezone(timedelta(hours=2)))

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.core.identity import Identity
+from agent.core.jobs import Job
 from agent.core.journal import Known, Row
 from agent.core.ledger import Entry
 from agent.ports import Batch, Json, StoreError
 
 
 class MemoryStore:
-    """What a scenario looks at is public: `saved`, `rows` by key, `undelivered` seqs, `containers`, `ledger`.
+    """What a scenario looks at is public: `saved`, `rows` by key, `undelivered` seqs, `containers`, `ledger`, the jobs
+    that have `begun`.
 
     Set `broken` and each call raises it, as on a disk that is full.
     """
@@ -25,6 +27,7 @@ class MemoryStore:
         self.undelivered: set[int] = set()
         self.containers: dict[str, Known] | None = None
         self.ledger: dict[str, Entry] = {}
+        self.begun: dict[str, Job] = {}
         self.broken: StoreError | None = None
         self._orphans: list[str] = []
 
@@ -54,13 +57,7 @@ class MemoryStore:
         self._check()
         if self.containers is None:
             self.containers = {}
-        new = 0
-        for row in batch.rows:
-            if row.key not in self.rows:
-                seq = len(self.rows) + 1
-                self.rows[row.key] = replace(row, seq=seq)
-                self.undelivered.add(seq)
-                new += 1
+        new = sum(self._append(row) for row in batch.rows)
         for container_id, state in batch.known.items():
             if state is None:
                 self.containers.pop(container_id, None)
@@ -78,7 +75,8 @@ class MemoryStore:
 
     async def pending(self, limit: int) -> list[Row]:
         self._check()
-        return [row for row in self.rows.values() if row.seq in self.undelivered][:limit]
+        rows = [row for row in self.rows.values() if row.seq in self.undelivered]
+        return sorted(rows, key=lambda row: row.kind == "container_event")[:limit]
 
     async def delivered(self, seqs: Sequence[int]) -> None:
         self._check()
@@ -109,6 +107,31 @@ class MemoryStore:
         self._check()
         entries = [self.ledger[id_] for id_ in self._orphans]
         return [entry for entry in entries if entry.outcome is None]
+
+    async def save_job(self, job: Job) -> None:
+        json.dumps(job.record, allow_nan=False)
+        self._check()
+        self.begun[job.id] = copy.deepcopy(job)
+
+    async def jobs(self) -> list[Job]:
+        self._check()
+        return copy.deepcopy(list(self.begun.values()))
+
+    async def end_job(self, job_id: str, results: Sequence[Row]) -> None:
+        for row in results:
+            json.dumps(row.payload, allow_nan=False)
+        self._check()
+        self.begun.pop(job_id, None)
+        for row in results:
+            self._append(row)
+
+    def _append(self, row: Row) -> bool:
+        if row.key in self.rows:
+            return False
+        seq = len(self.rows) + 1
+        self.rows[row.key] = replace(row, seq=seq)
+        self.undelivered.add(seq)
+        return True
 
     async def close(self) -> None:
         self.broken = StoreError("the store has been closed")

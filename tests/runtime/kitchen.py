@@ -10,7 +10,8 @@ from typing import Any
 
 from agent.core.chart import Chart
 from agent.core.machine import ChartMachine, Event, StopRequested
-from agent.runtime.region import Activity, Region, Scope
+from agent.ports import Activity, Scope
+from agent.runtime.region import Region
 from agent.runtime.runtime import Move, Runtime
 
 

@@ -13,10 +13,10 @@ from fakes.store import MemoryStore
 
 from agent.clock import utcnow
 from agent.core.journal import Row
-from agent.ports import Batch, StoreError
+from agent.ports import Batch, Priority, StoreError
 from agent.runtime.delivery import Delivery
 from agent.runtime.session import Session
-from agent.runtime.uplink import MAX_BYTES, Priority
+from agent.runtime.uplink import MAX_BYTES
 
 FULL = StoreError("/data cannot be used: no space left on device; free space")
 

@@ -17,11 +17,19 @@ from pydantic import BaseModel
 from agent.clock import utcnow
 from agent.core.ledger import Entry, Repeat
 from agent.core.replies import MAX_MESSAGE_BYTES
-from agent.ports import CommandFailed, EngineTimeout, EngineUnreachable, Handler, Json, StoreError
+from agent.ports import (
+    CommandFailed,
+    EngineTimeout,
+    EngineUnreachable,
+    Handler,
+    Json,
+    Priority,
+    StoreError,
+)
 from agent.runtime.dispatcher import MAX_RUNNING, Dispatcher
 from agent.runtime.once import NOT_DONE, UNKNOWN_OUTCOME
 from agent.runtime.session import Session
-from agent.runtime.uplink import MAX_BYTES, Priority
+from agent.runtime.uplink import MAX_BYTES
 
 FULL = StoreError("/data cannot be used: no space left on device; free space")
 

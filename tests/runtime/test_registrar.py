@@ -19,10 +19,10 @@ from agent.core.identity import Identity
 from agent.core.journal import Row
 from agent.core.lifecycle import AttemptFailed, Lifecycle, Refused
 from agent.core.machine import Event, StopRequested
-from agent.ports import Batch, EngineFacts, HostLook, StoreError
+from agent.ports import Activity, Batch, EngineFacts, HostLook, StoreError
 from agent.runtime.dispatcher import Dispatcher
 from agent.runtime.engine_status import EngineStatus
-from agent.runtime.region import Activity, Region
+from agent.runtime.region import Region
 from agent.runtime.registrar import Presentation, Registrar
 from agent.runtime.runtime import Move, Runtime
 from agent.runtime.session import Session
@@ -75,7 +75,7 @@ class Gate:
         self.learnt: list[str] = []
         self.welcomed: list[Identity] = []
         self.moves: list[Move] = []
-        self.presentation = Presentation("3.0.0", "1.1", {"event_streaming": True}, agent_name)
+        self.presentation = Presentation("3.0.0", "1.1", agent_name)
 
     def assemble(self) -> Runtime:
         runtime = Runtime(beat=QuietBeat(), strict=True)
@@ -96,6 +96,7 @@ class Gate:
             NamedHost(),
             self.dispatcher,
             self.presentation,
+            capabilities=lambda facts: {"event_streaming": True, "known": facts is not None},
             credentials=lambda: self.tokens,
             learn=self.learnt.append,
             welcomed=self.welcomed.append,
@@ -170,7 +171,7 @@ async def test_the_first_time() -> None:
     assert (register["hostname"], register["hostname_source"]) == ("rack7-docker", "daemon")
     assert (register["docker_version"], register["num_cpus"]) == ("27.3.1", 4)
     assert (register["host_ip"], register["agent_arch"]) == ("192.0.2.7", "amd64")
-    assert register["capabilities"] == {"event_streaming": True}
+    assert register["capabilities"] == {"event_streaming": True, "known": True}
     assert gate.store.saved == KNOWN
     assert gate.welcomed == [KNOWN]
 

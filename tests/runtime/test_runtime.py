@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from runtime.kitchen import (
     Cooked,
+    Diary,
     Kitchen,
     Leaked,
     Opened,
+    Part,
     Served,
     Stirred,
     Stubborn,
@@ -22,7 +24,8 @@ from runtime.kitchen import (
 )
 
 from agent.core.machine import ChartMachine, Crashed, DeadlinePassed, Event, StopRequested
-from agent.runtime.region import Region, Scope
+from agent.ports import Activity, Scope
+from agent.runtime.region import Region
 from agent.runtime.runtime import INBOX
 
 
@@ -600,3 +603,97 @@ async def test_being_killed_ends_every_task() -> None:
 
 def _spawn(scope: Scope, work: Coroutine[Any, Any, None]) -> None:
     scope.spawn(work, "part")
+
+
+# Jobs with a chart of their own
+
+
+class Job:
+    """A kitchen that joins a runtime that is at work."""
+
+    def __init__(self, kitchen: Kitchen, subject: str, **activities: Activity) -> None:
+        self.diary = Diary()
+        self.machine = ChartMachine(chart("job"))
+        self.ended = kitchen.runtime.conduct(
+            self.machine,
+            {"wait": kitchen.once(Opened()), "cook": kitchen.forever, "serve": kitchen.forever}
+            | activities,
+            subject=subject,
+            resources={name: Part(name, self.diary) for name in ("gas", "water", "light")},
+        )
+
+
+async def test_a_job_has_a_chart_of_its_own() -> None:
+    """It joins the others, stands among their states under its subject, and leaves them at its final state."""
+    kitchen = Kitchen()
+    async with kitchen.running() as runtime:
+        await asyncio.sleep(1)
+        job = Job(kitchen, "web")
+        await asyncio.sleep(1)
+        assert runtime.states() == {"kitchen": "cooking", "job web": "cooking"}
+        runtime.post(StopRequested("it is done"), chart="job web")
+        assert await job.ended == "shut"
+        assert runtime.states() == {"kitchen": "cooking"}
+    assert job.diary.texts == ["acquire gas", "acquire water", "release water", "release gas"]
+
+
+async def test_jobs_of_one_chart_are_told_apart() -> None:
+    """Two of the same chart run side by side; a second one on the same subject is refused, until the first ended."""
+    kitchen = Kitchen()
+    async with kitchen.running() as runtime:
+        web, db = Job(kitchen, "web"), Job(kitchen, "db")
+        with pytest.raises(ValueError, match="job web is under way"):
+            Job(kitchen, "web")
+        runtime.post(StopRequested("it is done"), chart="job web")
+        assert await web.ended == "shut"
+        Job(kitchen, "web")
+        await asyncio.sleep(1)
+        assert runtime.states().keys() == {"kitchen", "job db", "job web"}
+    assert await db.ended == "shut"
+
+
+async def test_a_job_stops_with_the_others() -> None:
+    """The end of the one that leads is told to jobs too, and the runtime waits until they have ended."""
+    kitchen = Kitchen()
+    async with kitchen.running() as runtime:
+        job = Job(kitchen, "web")
+        await asyncio.sleep(1)
+        runtime.post(StopRequested("SIGTERM"))
+    assert await job.ended == "shut"
+    assert job.diary.texts[-2:] == ["release water", "release gas"]
+
+
+async def test_a_job_that_comes_late_is_told_to_stop_at_once() -> None:
+    """One that joins after the stop was requested hears of it too; the end does not wait for ever."""
+    kitchen = Kitchen()
+    kitchen.parts["water"].on_release = lambda: asyncio.sleep(1)
+    async with kitchen.running() as runtime:
+        await asyncio.sleep(1)
+        runtime.post(StopRequested("SIGTERM"))
+        await asyncio.sleep(0.5)  # water is being released
+        job = Job(kitchen, "web")
+        assert await job.ended == "shut"
+
+
+async def test_a_job_is_not_what_leads() -> None:
+    """That one job is over ends nobody else, even if it was there before all others."""
+    kitchen = Kitchen()
+    job = Job(kitchen, "web")
+    async with kitchen.running() as runtime:
+        await asyncio.sleep(1)
+        runtime.post(StopRequested("it is done"), chart="job web")
+        assert await job.ended == "shut"
+        await asyncio.sleep(1)
+        assert runtime.states() == {"kitchen": "cooking"}
+
+
+async def test_a_job_without_an_end_is_cancelled() -> None:
+    """When the runtime fails, whoever awaits a job is not left waiting."""
+    kitchen = Kitchen()
+    job = Job(kitchen, "web")
+    kitchen.runtime.post(
+        Served(), chart="kitchen"
+    )  # not expected there, and this runtime is strict
+    with pytest.raises(ExceptionGroup):
+        await kitchen.runtime.run()
+    assert job.ended.cancelled()

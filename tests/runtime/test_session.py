@@ -13,9 +13,8 @@ from fakes.scope import FakeScope
 
 from agent.core.failures import Failure, FailureKind
 from agent.core.lifecycle import Evicted, LinkLost
-from agent.ports import DialFailed, LinkClosed, LinkStalled
+from agent.ports import DialFailed, LinkClosed, LinkStalled, Priority
 from agent.runtime.session import NoAnswer, Session
-from agent.runtime.uplink import Priority
 
 REGISTER = b'{"type":"register","token":"t"}'
 

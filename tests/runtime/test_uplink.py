@@ -8,9 +8,9 @@ import pytest
 from fakes.link import FakeLink
 from fakes.scope import FakeScope
 
-from agent.ports import LinkClosed, LinkStalled
+from agent.ports import ChannelFull, LinkClosed, LinkStalled, Priority
 from agent.runtime import uplink
-from agent.runtime.uplink import BATCH_BYTES, MAX_BYTES, Priority, Uplink, UplinkFull
+from agent.runtime.uplink import BATCH_BYTES, MAX_BYTES, Uplink
 
 CUT = LinkClosed(1006, "")
 
@@ -94,7 +94,7 @@ async def test_bounded_bytes() -> None:
     queue = Uplink()
     whole = message("x", MAX_BYTES)
     queue.put(whole + b"y", Priority.SAMPLE)
-    with pytest.raises(UplinkFull, match="67108865 bytes are waiting"):
+    with pytest.raises(ChannelFull, match="67108865 bytes are waiting"):
         queue.put(b"z", Priority.REPLY)
 
 

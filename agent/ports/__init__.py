@@ -1,0 +1,131 @@
+"""What the runtime and the features need from the world. Adapters provide it; tests provide honest small ones."""
+
+from agent.ports.compose import (
+    Compose,
+    ComposeError,
+    Project,
+    Stacks,
+)
+from agent.ports.compose_files import (
+    ComposeFile,
+    ComposeFileRefused,
+    ComposeFiles,
+    ComposeFilesBusy,
+    ComposeText,
+)
+from agent.ports.engine import (
+    Conflict,
+    Engine,
+    EngineBusy,
+    EngineError,
+    EngineFacts,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+    EventReader,
+    EventSink,
+    NotFound,
+    RegistryAuth,
+    Terminal,
+    TerminalSink,
+)
+from agent.ports.features import (
+    Activity,
+    Clock,
+    CommandFailed,
+    Conduct,
+    Detach,
+    Features,
+    Handler,
+    Resource,
+    Scope,
+    Services,
+)
+from agent.ports.http import (
+    HttpProbe,
+)
+from agent.ports.objects import (
+    Json,
+)
+from agent.ports.ourselves import (
+    Beat,
+    Host,
+    HostLook,
+    SelfUpdate,
+)
+from agent.ports.server import (
+    Channel,
+    ChannelFull,
+    DialFailed,
+    Link,
+    LinkClosed,
+    LinkStalled,
+    Priority,
+    Server,
+)
+from agent.ports.store import (
+    Batch,
+    Store,
+    StoreError,
+)
+from agent.ports.telemetry import (
+    HostMeter,
+    SampleSink,
+    StatsSource,
+)
+
+__all__ = [
+    "Activity",
+    "Batch",
+    "Beat",
+    "Channel",
+    "ChannelFull",
+    "Clock",
+    "CommandFailed",
+    "Compose",
+    "ComposeError",
+    "ComposeFile",
+    "ComposeFileRefused",
+    "ComposeFiles",
+    "ComposeFilesBusy",
+    "ComposeText",
+    "Conduct",
+    "Conflict",
+    "Detach",
+    "DialFailed",
+    "Engine",
+    "EngineBusy",
+    "EngineError",
+    "EngineFacts",
+    "EngineRefused",
+    "EngineTimeout",
+    "EngineUnreachable",
+    "EventReader",
+    "EventSink",
+    "Features",
+    "Handler",
+    "Host",
+    "HostLook",
+    "HostMeter",
+    "HttpProbe",
+    "Json",
+    "Link",
+    "LinkClosed",
+    "LinkStalled",
+    "NotFound",
+    "Priority",
+    "Project",
+    "RegistryAuth",
+    "Resource",
+    "SampleSink",
+    "Scope",
+    "SelfUpdate",
+    "Server",
+    "Services",
+    "Stacks",
+    "StatsSource",
+    "Store",
+    "StoreError",
+    "Terminal",
+    "TerminalSink",
+]
