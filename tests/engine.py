@@ -88,7 +88,7 @@ def make_busybox_image(client: docker.APIClient, image: str = IMAGE) -> str:
     repository, tag = image.split(":")
     if _is_static(_BUSYBOX):
         changes = [f"CMD {json.dumps(IDLE)}", f"LABEL {LABEL}=1"]
-        client.import_image_from_data(_busybox_root(), repository, tag, changes=changes)
+        client.import_image_from_data(busybox_root(), repository, tag, changes=changes)
         return image
     client.pull("busybox", tag="stable")
     # Committing a container that never ran is a build without a builder.
@@ -105,7 +105,7 @@ def _is_static(program: Path) -> bool:
     return program.exists() and b"/ld-" not in program.read_bytes()[:4096]
 
 
-def _busybox_root() -> bytes:
+def busybox_root() -> bytes:
     """A root file system with every applet in /bin, as a tar archive."""
     applets = subprocess.run(
         [_BUSYBOX, "--list"], capture_output=True, check=True, text=True, timeout=10
@@ -282,6 +282,8 @@ class OwnEngine:
     async def _spawn(self, notify: Path) -> asyncio.subprocess.Process:
         with self._log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
+                # In a network of its own: an engine without a bridge removes the one that another engine made.
+                *("unshare", "--net"),
                 *("dockerd", "--host", self.url, "--pidfile", self.root / "pid"),
                 *("--data-root", self.root / "data", "--exec-root", self.root / "exec"),
                 *("--bridge", "none", "--iptables=false"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from at_once import at_once
 
 from agent.clock import utcnow
 from agent.core.journal import parse_instant
@@ -19,15 +20,22 @@ NOBODY = "f" * 12
 
 @dataclass(frozen=True)
 class Subject:
-    """An engine, and how to put a container on it: `add(name, running=…)` returns its ID and calls it `name(NAME)`.
+    """An engine, and how to put things on it.
 
-    A container that runs has written `hello` to stdout, and ends when it is told to.
+    Attributes:
+        add: `add(name, running=…)` makes a container, returns its ID and calls it `name(NAME)`. One that runs has
+            written `hello` to stdout, and ends when it is told to.
+        add_dying: `add_dying(name, exit_code=…, policy={…})` makes one that ends by itself soon after each start;
+            `policy` is its RestartPolicy.
+        add_image: Makes an image that nothing uses and returns its name.
     """
 
     engine: Engine
     image: str
     add: Callable[..., str]
     name: Callable[[str], str]
+    add_dying: Callable[..., str]
+    add_image: Callable[[], str]
 
 
 class Sink:
@@ -236,7 +244,7 @@ class EngineContract:
             while not raw:  # the container takes a moment to say something
                 raw = await self.read(engine, container, since=None)
         assert raw[:4] == bytes([1, 0, 0, 0])
-        stamp, _, text = log_text(raw, 1000, utcnow()).partition(" ")
+        stamp, _, text = at_once(log_text(raw, 1000, utcnow())).partition(" ")
         assert text == "hello"
         assert parse_instant(stamp) is not None
         assert await self.read(engine, container, since="4102444800.5") == b""

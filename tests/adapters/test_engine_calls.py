@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,6 @@ from agent.adapters.engine.wire import common_version
 from agent.ports import (
     Conflict,
     EngineBusy,
-    EngineError,
     EngineRefused,
     EngineTimeout,
     EngineUnreachable,
@@ -43,12 +42,6 @@ SHORT_S = 0.1  # for calls that are to run into their deadline
 ID = "4f1c" * 16
 
 
-@pytest.fixture
-def scripted() -> Iterator[ScriptedEngine]:
-    with ScriptedEngine() as scripted:
-        yield scripted
-
-
 @contextlib.asynccontextmanager
 async def engine_at(address: str) -> AsyncIterator[DockerEngine]:
     engine = DockerEngine(Endpoint.parse(address))
@@ -56,23 +49,6 @@ async def engine_at(address: str) -> AsyncIterator[DockerEngine]:
         yield engine
     finally:
         await engine.close()
-
-
-@pytest.fixture
-async def engine(scripted: ScriptedEngine) -> AsyncIterator[DockerEngine]:
-    async with engine_at(scripted.address) as engine:
-        yield engine
-
-
-async def until_held(scripted: ScriptedEngine, count: int) -> None:
-    """Returns when the engine sits on `count` requests."""
-    loop = asyncio.get_running_loop()
-    for _ in range(count):
-        assert await loop.run_in_executor(None, scripted.held.acquire, True, DEADLINE_S)
-
-
-async def until(event: threading.Event) -> None:
-    assert await asyncio.get_running_loop().run_in_executor(None, event.wait, DEADLINE_S)
 
 
 # --- What an answer means
@@ -332,7 +308,7 @@ async def test_an_engine_that_never_gets_done(
     scripted.on("GET", "/containers/json", drip)
     with pytest.raises(EngineTimeout):
         await engine.containers(deadline_s=SHORT_S)
-    await until(scripted.hung_up)
+    await scripted.until_hung_up()
     assert not scripted.let_go.is_set()
 
 
@@ -365,7 +341,7 @@ print("left")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", leave), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    await until_held(scripted, 1)
+    await scripted.until_held(1)
     async with asyncio.timeout(DEADLINE_S):
         said, _ = await process.communicate(b"go\n")
     assert (said, process.returncode) == (b"left\n", 0)
@@ -382,7 +358,7 @@ async def test_a_full_pool_is_said_at_once(scripted: ScriptedEngine, engine: Doc
         asyncio.ensure_future(engine.stop("web", timeout_s=1, deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
         for _ in range(20)
     ]
-    await until_held(scripted, 4)
+    await scripted.until_held(4)
     with pytest.raises(EngineBusy, match="4 operations are under way"):
         await engine.stop("web", timeout_s=1, deadline_s=DEADLINE_S)
     assert await engine.containers(deadline_s=DEADLINE_S) == []
@@ -402,7 +378,7 @@ async def test_a_call_that_waited_in_vain_is_not_sent(
         asyncio.ensure_future(engine.start("web", deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
         for _ in range(4)
     ]
-    await until_held(scripted, 4)
+    await scripted.until_held(4)
     with pytest.raises(EngineBusy, match="nothing was sent"):
         await engine.start("late", deadline_s=SHORT_S)
     scripted.let_go.set()
@@ -420,7 +396,7 @@ async def test_cancelled_calls_give_their_places_back(
         asyncio.ensure_future(engine.start("web", deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
         for _ in range(20)
     ]
-    await until_held(scripted, 4)
+    await scripted.until_held(4)
     for call in calls:
         call.cancel()
     await asyncio.wait(calls)
@@ -441,7 +417,7 @@ async def test_closing_refuses_what_waits_and_what_comes(
         asyncio.ensure_future(engine.start("web", deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
         for _ in range(5)
     ]
-    await until_held(scripted, 4)
+    await scripted.until_held(4)
     await engine.close()
     with pytest.raises(EngineUnreachable, match="shutting down"):
         await calls[4]
@@ -675,102 +651,6 @@ async def test_an_engine_without_an_id(scripted: ScriptedEngine, engine: DockerE
     scripted.on("GET", "/info", replying(200, {"Name": "vm"}))
     with pytest.raises(EngineRefused, match="does not tell its ID"):
         await engine.facts(deadline_s=DEADLINE_S)
-
-
-# --- Pulls
-
-
-@pytest.mark.parametrize(
-    ("image", "query"),
-    [
-        ("busybox", {"fromImage": "busybox", "tag": "latest"}),
-        ("registry.example:5000/a:1", {"fromImage": "registry.example:5000/a", "tag": "1"}),
-        (f"a@sha256:{ID}", {"fromImage": "a", "tag": f"sha256:{ID}"}),
-    ],
-)
-async def test_one_image_is_pulled(
-    scripted: ScriptedEngine, engine: DockerEngine, image: str, query: dict[str, str]
-) -> None:
-    """Without a tag it is `latest`, and never every tag there is; progress is read to its end."""
-    steps = (b'{"status":"Pulling"}\r\n{"stat', b'us":"Done"}\r\n', b"babble\n[]\n")
-    scripted.on("POST", "/images/create", streaming(*steps))
-    await engine.pull(image, deadline_s=DEADLINE_S)
-    assert scripted.asked[-1].query == query
-
-
-@pytest.mark.parametrize(
-    ("line", "text", "status"),
-    [
-        (
-            b'{"errorDetail":{"message":"no space left"},"error":"no space left"}',
-            "no space left",
-            500,
-        ),
-        (b'{"errorDetail":{"code":401,"message":"unauthorized"}}', "unauthorized", 401),
-        (b'{"error":"manifest unknown"}\r\n', "manifest unknown", 500),
-        (b'{"error":{"odd":1}}\n', "{'odd': 1}", 500),
-    ],
-)
-async def test_an_error_in_the_middle_of_a_pull(
-    scripted: ScriptedEngine, engine: DockerEngine, line: bytes, text: str, status: int
-) -> None:
-    """The answer began with 200; the error comes in-band, and its last line may lack an end."""
-    scripted.on("POST", "/images/create", streaming(b'{"status":"Pulling"}\r\n', line))
-    with pytest.raises(EngineRefused) as refusal:
-        await engine.pull("busybox", deadline_s=DEADLINE_S)
-    assert (str(refusal.value), refusal.value.status) == (text, status)
-
-
-async def test_a_pull_that_breaks_off(scripted: ScriptedEngine, engine: DockerEngine) -> None:
-    """A stream without its end is an engine that went away, and no success."""
-    start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n"
-    scripted.on("POST", "/images/create", sending(start))
-    with pytest.raises(EngineUnreachable):
-        await engine.pull("busybox", deadline_s=DEADLINE_S)
-
-
-async def test_a_cancelled_pull_is_hung_up_on(
-    scripted: ScriptedEngine, engine: DockerEngine
-) -> None:
-    """The engine ends a pull nobody listens to; it is told with the next step that it reports."""
-
-    def pull(exchange: Exchange) -> None:
-        exchange.begin_stream()
-        exchange.hold()
-        exchange.chunk(b'{"status":"Downloading"}\n')
-        exchange.wait_for_hang_up()
-
-    scripted.on("POST", "/images/create", pull)
-    call = asyncio.ensure_future(engine.pull("busybox", deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
-    await until_held(scripted, 1)
-    call.cancel()
-    await asyncio.wait([call])
-    scripted.let_go.set()
-    await until(scripted.hung_up)
-
-
-async def test_a_line_without_an_end_is_not_gathered(
-    scripted: ScriptedEngine, engine: DockerEngine
-) -> None:
-    """Megabytes without a newline are no progress: memory has a bound."""
-    scripted.on("POST", "/images/create", streaming(*[b"x" * 65536] * 100))
-    with pytest.raises(EngineRefused, match="a line without an end"):
-        await engine.pull("busybox", deadline_s=DEADLINE_S)
-
-
-async def test_a_third_pull_is_one_too_many(scripted: ScriptedEngine, engine: DockerEngine) -> None:
-    """Two run and none waits, for a pull can take an hour."""
-    scripted.on("POST", "/images/create", holding)
-    pulls = [
-        asyncio.ensure_future(engine.pull("busybox", deadline_s=DEADLINE_S))  # noqa: TID251  a test's own
-        for _ in range(2)
-    ]
-    await until_held(scripted, 2)
-    with pytest.raises(EngineBusy, match="2 pulls are under way"):
-        await engine.pull("busybox", deadline_s=DEADLINE_S)
-    scripted.let_go.set()
-    answers = await asyncio.gather(*pulls, return_exceptions=True)
-    assert all(isinstance(answer, EngineError) for answer in answers)
 
 
 # --- Logs

@@ -109,6 +109,19 @@ class Sink:
         self.reasons.append(reason)
 
 
+class Screen:
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+        self.text, self.reasons = b"", list[str]()
+
+    def data(self, data: bytes) -> None:
+        self.text += data
+
+    def ended(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self.heard.set()
+
+
 async def ask(endpoint: Endpoint) -> list[Json]:
     engine = DockerEngine(endpoint)
     try:
@@ -124,6 +137,26 @@ async def test_both_sides_have_certificates(
     """DOCKER_CERT_PATH is all it takes; unchecked is as quiet as checked."""
     endpoint = Endpoint.parse(scripted.address, cert_path=certificates, verify=verify)
     assert await ask(endpoint) == []
+
+
+@pytest.mark.parametrize("verify", [True, False])
+async def test_a_terminal(scripted: ScriptedEngine, certificates: Path, verify: bool) -> None:
+    """Its connection is one of the event loop's own, and as safe as the others."""
+
+    def start(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n17\r\n$ ")
+        exchange.hang_up()
+
+    scripted.on("POST", "/containers/web/exec", replying(201, {"Id": "e"}))
+    scripted.on("POST", "/exec/e/start", start)
+    engine = DockerEngine(Endpoint.parse(scripted.address, cert_path=certificates, verify=verify))
+    screen = Screen()
+    terminal = await engine.open_terminal("web", ["sh"], {}, screen, deadline_s=DEADLINE_S)
+    async with asyncio.timeout(DEADLINE_S):
+        await screen.heard.wait()
+    assert (screen.text, screen.reasons) == (b"$ ", [""])
+    terminal.close()
+    await engine.close()
 
 
 async def test_an_engine_with_a_strangers_certificate(

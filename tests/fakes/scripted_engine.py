@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -23,13 +24,17 @@ WAIT_S = 20.0
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came; `path` is without the version, which is `api` ("" for none)."""
+    """A request as it came; `path` is without the version, which is `api` ("" for none).
+
+    The names of `headers` are in small letters.
+    """
 
     method: str
     path: str
     query: dict[str, str]
     body: Any
     api: str
+    headers: dict[str, str]
 
 
 class Exchange:
@@ -47,6 +52,12 @@ class Exchange:
         self._handler.end_headers()
         if status != 304:
             self.send(body)
+
+    @property
+    def connection(self) -> socket.socket:
+        """For what is no HTTP any more."""
+        connection: socket.socket = self._handler.connection
+        return connection
 
     def begin_stream(self) -> None:
         self._handler.send_response(200)
@@ -150,14 +161,30 @@ class ScriptedEngine:
     def on(self, method: str, path: str, script: Script) -> None:
         self._scripts[method, path] = script
 
+    def on_any(self, method: str, script: Script) -> None:
+        """For paths that have no script of their own."""
+        self._scripts[method, ""] = script
+
     def answer(self, exchange: Exchange) -> None:
-        self.asked.append(exchange.asked)
+        asked = exchange.asked
+        self.asked.append(asked)
         unknown = replying(404, {"message": "page not found"})
-        self._scripts.get((exchange.asked.method, exchange.asked.path), unknown)(exchange)
+        script = self._scripts.get((asked.method, ""), unknown)
+        self._scripts.get((asked.method, asked.path), script)(exchange)
 
     def paths(self) -> list[str]:
         """What was asked, without the questions for the version."""
         return [asked.path for asked in self.asked if asked.path != "/version"]
+
+    async def until_held(self, count: int) -> None:
+        """Returns when it sits on `count` more requests."""
+        loop = asyncio.get_running_loop()
+        for _ in range(count):
+            assert await loop.run_in_executor(None, self.held.acquire, True, WAIT_S)
+
+    async def until_hung_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, self.hung_up.wait, WAIT_S)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -221,6 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
             dict(parse_qsl(url.query, keep_blank_values=True)),
             json.loads(body) if body else None,
             version[1] if version else "",
+            {name.lower(): value for name, value in self.headers.items()},
         )
         self.server.engine.answer(Exchange(self, asked))
 

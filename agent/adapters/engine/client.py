@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from docker.utils import parse_repository_tag
-
+from agent.adapters.engine import prunes
 from agent.adapters.engine.endpoint import Endpoint
-from agent.adapters.engine.errors import brief, silent
+from agent.adapters.engine.errors import silent
 from agent.adapters.engine.events import Reader
+from agent.adapters.engine.execs import Execs
+from agent.adapters.engine.facts import facts
+from agent.adapters.engine.hijack import Hijacked
 from agent.adapters.engine.logs import LogTail
+from agent.adapters.engine.paths import container_path, image_path, network_path, volume_path
 from agent.adapters.engine.pool import Pool
-from agent.adapters.engine.wire import Call, Dialect, Wire
+from agent.adapters.engine.progress import ProgressFeed
+from agent.adapters.engine.pulls import pull
+from agent.adapters.engine.terminal import open_terminal
+from agent.adapters.engine.wire import Call, Dialect, Wire, version_parts
 from agent.ports import (
     EngineBusy,
     EngineFacts,
-    EngineRefused,
     EngineTimeout,
     EventReader,
     EventSink,
     Json,
-    NotFound,
+    RegistryAuth,
+    Terminal,
+    TerminalSink,
 )
 
 T = TypeVar("T")
@@ -33,21 +38,16 @@ T = TypeVar("T")
 GRACE_S = 1.0
 """How much longer than its deadline a call is waited for: its thread knows better what went wrong."""
 
-_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_IMAGE = re.compile(r"[A-Za-z0-9\[][\w.:/@\[\]-]*", re.ASCII)
-
-_ON_THE_LAN = ("macvlan", "ipvlan")
-"""Networks whose subnet is not the containers' alone: the host has its own address in there."""
-
 
 class DockerEngine:
     """`agent.ports.Engine` for Docker and for Podman's Docker API. Making one connects to nothing.
 
-    Reads, operations, pulls and logs have threads of their own, so that none can keep another
-    waiting. A deadline is kept twice: by the socket of the thread, which bounds each silence of
-    the engine, and by whoever awaits, which bounds the whole. A call that is cancelled or out of
-    time is never begun if it still waited for a thread, and else abandoned: reads and pulls stop
-    at the next piece that comes, an operation that was sent may still happen.
+    Reads, operations, pulls, logs and counters have threads of their own, so that none can keep
+    another waiting. A deadline is kept twice: by the socket of the thread, which bounds each
+    silence of the engine, and by whoever awaits, which bounds the whole. A call that is cancelled
+    or out of time is never begun if it still waited for a thread, and else abandoned: what is
+    being read is broken off, so that the engine ends a pull; an operation that was sent may still
+    happen.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -57,10 +57,12 @@ class DockerEngine:
         self._operations = Pool("operations", 4, 16, self._wire)
         self._pulls = Pool("pulls", 2, 0, self._wire)
         self._logs = Pool("log reads", 4, 4, self._wire)
+        self._stats = Pool("looks at counters", 4, 16, self._wire)
         self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[Hijacked] = weakref.WeakSet()
 
     async def facts(self, *, deadline_s: float) -> EngineFacts:
-        return await self._on(self._reads, deadline_s, _facts)
+        return await self._on(self._reads, deadline_s, facts)
 
     async def containers(self, *, deadline_s: float) -> list[Json]:
         def ask(wire: Wire, call: Call) -> list[Json]:
@@ -69,31 +71,27 @@ class DockerEngine:
         return await self._on(self._reads, deadline_s, ask)
 
     async def inspect_container(self, container: str, *, deadline_s: float) -> Json:
-        path = f"{_container(container)}/json"
-        return await self._on(self._reads, deadline_s, lambda w, c: w.object(c, path))
-
-    async def inspect_image(self, image: str, *, deadline_s: float) -> Json:
-        path = f"{_image(image)}/json"
+        path = f"{container_path(container)}/json"
         return await self._on(self._reads, deadline_s, lambda w, c: w.object(c, path))
 
     async def start(self, container: str, *, deadline_s: float) -> None:
-        await self._order(f"{_container(container)}/start", {}, deadline_s)
+        await self._order(f"{container_path(container)}/start", {}, deadline_s)
 
     async def stop(self, container: str, *, timeout_s: int, deadline_s: float) -> None:
-        await self._order(f"{_container(container)}/stop", {"t": str(timeout_s)}, deadline_s)
+        await self._order(f"{container_path(container)}/stop", {"t": str(timeout_s)}, deadline_s)
 
     async def restart(self, container: str, *, timeout_s: int, deadline_s: float) -> None:
-        await self._order(f"{_container(container)}/restart", {"t": str(timeout_s)}, deadline_s)
+        await self._order(f"{container_path(container)}/restart", {"t": str(timeout_s)}, deadline_s)
 
     async def kill(self, container: str, *, deadline_s: float) -> None:
-        await self._order(f"{_container(container)}/kill", {}, deadline_s)
+        await self._order(f"{container_path(container)}/kill", {}, deadline_s)
 
     async def rename(self, container: str, new_name: str, *, deadline_s: float) -> None:
-        await self._order(f"{_container(container)}/rename", {"name": new_name}, deadline_s)
+        await self._order(f"{container_path(container)}/rename", {"name": new_name}, deadline_s)
 
     async def remove(self, container: str, *, force: bool, deadline_s: float) -> None:
         params = {"force": str(int(force)), "v": "0"}
-        await self._order(_container(container), params, deadline_s, method="DELETE")
+        await self._order(container_path(container), params, deadline_s, method="DELETE")
 
     async def logs(
         self, container: str, *, tail: int, since: str | None, max_bytes: int, deadline_s: float
@@ -102,7 +100,7 @@ class DockerEngine:
         params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(tail)}
         if since is not None:
             params["since"] = since
-        path = f"{_container(container)}/logs"
+        path = f"{container_path(container)}/logs"
 
         def read(wire: Wire, call: Call) -> bytes:
             kept = LogTail(max_bytes)
@@ -113,22 +111,129 @@ class DockerEngine:
 
         return await self._on(self._logs, deadline_s, read)
 
-    async def pull(self, image: str, *, deadline_s: float) -> None:
-        # Without a tag the engine would pull every one there is.
-        repository, tag = parse_repository_tag(image)
-        params = {"fromImage": repository, "tag": tag or "latest"}
-        await self._on(self._pulls, deadline_s, lambda wire, call: _pull(wire, call, params))
+    async def stats(self, container: str, *, deadline_s: float) -> Json:
+        path = f"{container_path(container)}/stats"
+        # An engine that does not know `one-shot` (API 1.40) ignores it and takes a second or two.
+        params = {"stream": "false", "one-shot": "true"}
+        return await self._on(
+            self._stats, deadline_s, lambda w, c: w.object(c, path, params=params)
+        )
 
     async def create(self, config: Json, name: str | None, *, deadline_s: float) -> str:
         params = {} if name is None else {"name": name}
 
         def create(wire: Wire, call: Call) -> str:
-            answer = wire.create(call, "/containers/create", params, config)
-            if container_id := _text(answer, "Id"):
-                return container_id
-            raise wire.nonsense("no ID of the container")
+            return wire.made(call, "/containers/create", params, config, "container")
 
         return await self._on(self._operations, deadline_s, create)
+
+    async def pull(
+        self,
+        image: str,
+        *,
+        deadline_s: float,
+        auth: RegistryAuth | None = None,
+        progress: Callable[[Json], None] | None = None,
+    ) -> None:
+        feed = ProgressFeed(progress or (lambda _: None))
+        try:
+            await self._on(
+                self._pulls,
+                deadline_s,
+                lambda wire, call: pull(wire, call, image, auth, feed.feed),
+            )
+            feed.flush()
+        finally:
+            feed.close()
+
+    async def inspect_image(self, image: str, *, deadline_s: float) -> Json:
+        path = f"{image_path(image)}/json"
+        return await self._on(self._reads, deadline_s, lambda w, c: w.object(c, path))
+
+    async def images(self, *, deadline_s: float) -> list[Json]:
+        return await self._on(self._reads, deadline_s, lambda w, c: w.objects(c, "/images/json"))
+
+    async def remove_image(self, image: str, *, force: bool, deadline_s: float) -> None:
+        params = {"force": str(int(force))}
+        await self._order(image_path(image), params, deadline_s, method="DELETE")
+
+    async def prune_images(self, *, deadline_s: float) -> Json:
+        return await self._on(self._operations, deadline_s, prunes.images)
+
+    async def networks(self, *, deadline_s: float) -> list[Json]:
+        return await self._on(self._reads, deadline_s, lambda w, c: w.objects(c, "/networks"))
+
+    async def inspect_network(self, network: str, *, deadline_s: float) -> Json:
+        path = network_path(network)
+        return await self._on(self._reads, deadline_s, lambda w, c: w.object(c, path))
+
+    async def create_network(self, config: Json, *, deadline_s: float) -> str:
+        # Without it engines of API < 1.44 would make a second network of the same name.
+        body = {**config, "CheckDuplicate": True}
+
+        def create(wire: Wire, call: Call) -> str:
+            return wire.made(call, "/networks/create", {}, body, "network")
+
+        return await self._on(self._operations, deadline_s, create)
+
+    async def remove_network(self, network: str, *, deadline_s: float) -> None:
+        await self._order(network_path(network), {}, deadline_s, method="DELETE")
+
+    async def prune_networks(self, *, deadline_s: float) -> Json:
+        return await self._on(self._operations, deadline_s, prunes.networks)
+
+    async def connect(
+        self, network: str, container: str, endpoint: Json, *, deadline_s: float
+    ) -> None:
+        body = {"Container": container, "EndpointConfig": endpoint}
+        await self._order(f"{network_path(network)}/connect", {}, deadline_s, body)
+
+    async def disconnect(
+        self, network: str, container: str, *, force: bool, deadline_s: float
+    ) -> None:
+        body = {"Container": container, "Force": force}
+        await self._order(f"{network_path(network)}/disconnect", {}, deadline_s, body)
+
+    async def volumes(self, *, deadline_s: float) -> list[Json]:
+        def ask(wire: Wire, call: Call) -> list[Json]:
+            return wire.checked(wire.object(call, "/volumes").get("Volumes") or [])
+
+        return await self._on(self._reads, deadline_s, ask)
+
+    async def create_volume(self, config: Json, *, deadline_s: float) -> Json:
+        return await self._on(
+            self._operations,
+            deadline_s,
+            lambda w, c: w.post(c, "/volumes/create", body=config),
+        )
+
+    async def remove_volume(self, name: str, *, force: bool, deadline_s: float) -> None:
+        params = {"force": str(int(force))}
+        await self._order(volume_path(name), params, deadline_s, method="DELETE")
+
+    async def prune_volumes(self, *, deadline_s: float) -> Json:
+        return await self._on(self._operations, deadline_s, prunes.volumes)
+
+    async def api_version(self, *, deadline_s: float) -> tuple[int, int]:
+        version = await self._on(self._reads, deadline_s, lambda w, c: w.version(c))
+        major, minor, *_ = version_parts(version)
+        return major, minor
+
+    async def open_terminal(
+        self,
+        container: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        sink: TerminalSink,
+        *,
+        deadline_s: float,
+    ) -> Terminal:
+        execs = Execs(self._on, self._reads, self._operations)
+        terminal = await open_terminal(
+            self._endpoint, execs, container, command, env, sink, deadline_s=deadline_s
+        )
+        self._connections.add(terminal.connection)
+        return terminal
 
     def read_events(self, filters: Mapping[str, Sequence[str]], sink: EventSink) -> EventReader:
         reader = Reader(self._wire(), filters, sink)
@@ -138,17 +243,25 @@ class DockerEngine:
     async def close(self) -> None:
         for reader in list(self._readers):
             reader.close()
-        for pool in (self._reads, self._operations, self._pulls, self._logs):
+        for connection in list(self._connections):
+            connection.close()
+        for pool in (self._reads, self._operations, self._pulls, self._logs, self._stats):
             pool.close()
 
     def _wire(self) -> Wire:
         return Wire(self._endpoint, self._dialect)
 
     async def _order(
-        self, path: str, params: Mapping[str, str], deadline_s: float, *, method: str = "POST"
+        self,
+        path: str,
+        params: Mapping[str, str],
+        deadline_s: float,
+        body: Json | None = None,
+        *,
+        method: str = "POST",
     ) -> None:
         def order(wire: Wire, call: Call) -> None:
-            wire.order(call, path, params, method=method)
+            wire.order(call, path, params, body, method=method)
 
         await self._on(self._operations, deadline_s, order)
 
@@ -166,87 +279,5 @@ class DockerEngine:
                 ) from None
             raise EngineTimeout(silent(self._endpoint, deadline_s)) from None
         finally:
-            call.given_up = True
+            call.give_up()
             future.cancel()
-
-
-def _container(container: str) -> str:
-    """The path of a container's resource. What cannot be a name never becomes a part of a path."""
-    if not _CONTAINER.fullmatch(container):
-        raise NotFound(brief(f"No such container: {container}"), 404)
-    return f"/containers/{container}"
-
-
-def _image(image: str) -> str:
-    if not _IMAGE.fullmatch(image) or {"", ".", ".."} & set(image.split("/")):
-        raise NotFound(brief(f"No such image: {image}"), 404)
-    return f"/images/{image}"
-
-
-def _facts(wire: Wire, call: Call) -> EngineFacts:
-    version = wire.negotiate(call)  # afresh each time: this is asked when an engine is new or back
-    info = wire.object(call, "/info")
-    try:
-        networks = wire.objects(call, "/networks")
-    except EngineRefused:  # a proxy in front of the socket may forbid it
-        networks = []
-    engine_id = _text(info, "ID")
-    if not engine_id:
-        raise EngineRefused("The engine does not tell its ID, by which the server knows it", 200)
-    components = version.get("Components") or []
-    return EngineFacts(
-        engine_id=engine_id,
-        name=_text(info, "Name"),
-        version=_text(version, "Version"),
-        api_version=_text(version, "ApiVersion"),
-        operating_system=_text(info, "OperatingSystem"),
-        os_type=_text(info, "OSType"),
-        kernel_version=_text(info, "KernelVersion"),
-        bridge_created_at=next(
-            (_text(each, "Created") for each in networks if each.get("Name") == "bridge"), ""
-        ),
-        total_memory_bytes=_positive(info, "MemTotal"),
-        num_cpus=_positive(info, "NCPU"),
-        is_podman=any("podman" in str(component).lower() for component in components),
-        subnets=tuple(_subnets(networks)),
-    )
-
-
-def _subnets(networks: list[Json]) -> Iterator[str]:
-    for network in networks:
-        if network.get("Driver") not in _ON_THE_LAN:
-            for config in (network.get("IPAM") or {}).get("Config") or ():
-                if subnet := _text(config, "Subnet"):
-                    yield subnet
-
-
-def _text(answer: Json, key: str) -> str:
-    value = answer.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _positive(answer: Json, key: str) -> int | None:
-    value = answer.get(key)
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _pull(wire: Wire, call: Call, params: Mapping[str, str]) -> None:
-    with wire.open(call, "POST", "/images/create", params) as response:
-        for line in wire.lines(response, call):
-            if error := _pull_error(line):
-                raise error
-
-
-def _pull_error(line: bytes) -> EngineRefused | None:
-    """The error in one line of a pull's progress: `{"error": TEXT, "errorDetail": {"code", "message"}}`."""
-    try:
-        step: Any = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(step, dict) or not (step.get("error") or step.get("errorDetail")):
-        return None
-    detail = step.get("errorDetail")
-    detail = detail if isinstance(detail, dict) else {}
-    code = detail.get("code")
-    text = detail.get("message") or step.get("error") or "The pull failed without a reason"
-    return EngineRefused(brief(str(text)), code if isinstance(code, int) else 500)

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import requests
 
 from agent.adapters.engine.errors import brief
+from agent.adapters.engine.keepalive import keep_alive
 from agent.adapters.engine.wire import Call, Wire
 from agent.ports import EngineError, EventSink, Json
 
@@ -27,8 +27,6 @@ OPEN_S = 15.0
 
 WAITING_MAX = 10_000
 """Events that may wait for the loop: a quarter of a minute of the worst burst an engine can make."""
-
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
 class Reader:
@@ -47,17 +45,11 @@ class Reader:
         )
         self._lock = threading.Lock()  # guards what follows
         self._waiting: list[Json] = []
-        self._response: requests.Response | None = None
         threading.Thread(target=self._run, name="engine-events", daemon=True).start()
 
     def close(self) -> None:
-        self._closed = self._call.given_up = True
-        with self._lock:
-            if self._response is not None:
-                # Wakes the thread, which closes what it owns. The engine may have hung up before us.
-                with contextlib.suppress(OSError, RuntimeError, ValueError):
-                    self._response.raw.shutdown()
-                self._response = None
+        self._closed = True
+        self._call.give_up()
 
     # On the loop's thread
 
@@ -98,30 +90,15 @@ class Reader:
     def _read(self) -> None:
         params = {"since": "0", "filters": json.dumps(self._filters)}
         with self._wire.open(self._call, "GET", "/events", params) as response:
-            if not self._adopt(response):
-                return
-            try:
-                self._follow(response)
-            finally:
-                with self._lock:
-                    self._response = None
+            self._take_deadline_off(response)
+            self._follow(response)
 
-    def _adopt(self, response: requests.Response) -> bool:
-        """Makes `response` what `close` ends, unless that was called already; takes its deadline off."""
+    def _take_deadline_off(self, response: requests.Response) -> None:
         connection = response.raw.connection
         # Without a socket the stream ends with its connection: none of a stock engine; the deadline stays.
         if connection is not None and (sock := connection.sock) is not None:
             sock.settimeout(None)
-            if sock.family != socket.AF_UNIX:
-                # Nothing is sent on this connection: a router that forgot it would never be noticed.
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                for option, value in _KEEPALIVE:
-                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        with self._lock:
-            if self._call.given_up:
-                return False
-            self._response = response
-            return True
+            keep_alive(sock)
 
     def _follow(self, response: requests.Response) -> None:
         has_warned = False

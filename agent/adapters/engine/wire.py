@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,12 +35,47 @@ class GivenUp(EngineError):
     """Nobody waits for this answer any more. Never seen outside the thread that raises it."""
 
 
-@dataclass(slots=True)
 class Call:
-    """What bounds one call: the longest silence of the engine, and whether anybody still waits."""
+    """What bounds one call: the longest silence of the engine, and whether anybody still waits.
 
-    timeout_s: float
-    given_up: bool = False
+    It is given up on the loop's thread, or whichever waits, and read on another.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self._lock = threading.Lock()  # guards what follows
+        self._given_up = False
+        self._response: requests.Response | None = None
+
+    @property
+    def given_up(self) -> bool:
+        return self._given_up
+
+    def give_up(self) -> None:
+        """Nobody waits any more: an answer that is being read is broken off, however silent the engine is."""
+        with self._lock:
+            self._given_up = True
+            if self._response is not None:
+                # Wakes the thread, which closes what it owns. The engine may have hung up before us.
+                with contextlib.suppress(OSError, RuntimeError, ValueError):
+                    self._response.raw.shutdown()
+
+    @contextlib.contextmanager
+    def reading(self, response: requests.Response) -> Iterator[None]:
+        """While inside, `give_up` breaks `response` off.
+
+        Raises:
+            GivenUp: That was done already.
+        """
+        with self._lock:
+            if self._given_up:
+                raise GivenUp("given up")
+            self._response = response
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._response = None
 
 
 @dataclass(slots=True)
@@ -69,6 +105,11 @@ class Wire:
         self._dialect.version = common_version(answer)
         return answer
 
+    def version(self, call: Call) -> str:
+        """The API version that is spoken, such as `1.41`."""
+        # Read once: a connection that breaks on another thread sets it to None.
+        return self._dialect.version or common_version(self.negotiate(call))
+
     def open(
         self,
         call: Call,
@@ -76,24 +117,24 @@ class Wire:
         path: str,
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Sends a request and returns when the headers of a good answer are here; its body is the caller's to close."""
-        # Read once: a connection that breaks on another thread sets it to None.
-        version = self._dialect.version or common_version(self.negotiate(call))
-        return self._open(call, method, f"/v{version}{path}", params, body)
+        return self._open(call, method, f"/v{self.version(call)}{path}", params, body, headers)
 
     def order(
         self,
         call: Call,
         path: str,
         params: Mapping[str, str] | None = None,
+        body: Json | None = None,
         *,
         method: str = "POST",
     ) -> None:
         """Has something done. That it was done already (304) is good too."""
-        with self.open(call, method, path, params) as response:
+        with self.open(call, method, path, params, body) as response:
             for _ in self.chunks(response, call):
-                pass  # nothing is in there; read to its end, the connection can be kept
+                pass  # nothing for us is in there; read to its end, the connection can be kept
 
     def object(self, call: Call, path: str, *, params: Mapping[str, str] | None = None) -> Json:
         return self._object(self.open(call, "GET", path, params), call)
@@ -101,28 +142,46 @@ class Wire:
     def objects(
         self, call: Call, path: str, *, params: Mapping[str, str] | None = None
     ) -> list[Json]:
-        answer = self._json(self.open(call, "GET", path, params), call)
+        return self.checked(self._json(self.open(call, "GET", path, params), call))
+
+    def checked(self, answer: Any) -> list[Json]:
+        """`answer`, which is to be a list of objects."""
         if isinstance(answer, list) and all(isinstance(each, dict) for each in answer):
             return answer
         raise self.nonsense("no list of objects")
 
-    def create(self, call: Call, path: str, params: Mapping[str, str], body: Json) -> Json:
+    def post(
+        self,
+        call: Call,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+    ) -> Json:
+        """Has something done that is answered with an object."""
         return self._object(self.open(call, "POST", path, params, body), call)
+
+    def made(self, call: Call, path: str, params: Mapping[str, str], body: Json, what: str) -> str:
+        """Has something created, and returns its ID; `what` it is, as an error would say."""
+        made = self.post(call, path, params, body).get("Id")
+        if isinstance(made, str) and made:
+            return made
+        raise self.nonsense(f"no ID of the {what}")
 
     def chunks(self, response: requests.Response, call: Call) -> Iterator[bytes]:
         """The body as it comes.
 
         Raises:
-            GivenUp: `call` was given up; noticed when something comes.
+            GivenUp: `call` was given up.
         """
-        while True:
-            with self._ours(call):
-                data: bytes = response.raw.read1(CHUNK_BYTES)
-            if call.given_up:
-                raise GivenUp("given up")
-            if not data:
-                return
-            yield data
+        with call.reading(response):
+            while True:
+                with self._ours(call):
+                    data: bytes = response.raw.read1(CHUNK_BYTES)
+                if call.given_up:
+                    raise GivenUp("given up")
+                if not data:
+                    return
+                yield data
 
     def lines(self, response: requests.Response, call: Call) -> Iterator[bytes]:
         """The body's lines as they come, without their ends; empty ones are left out."""
@@ -174,6 +233,7 @@ class Wire:
         path: str,
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         with self._ours(call):
             response = self._client.request(
@@ -181,6 +241,7 @@ class Wire:
                 f"{self._client.base_url}{path}",
                 params=params,
                 json=body,
+                headers=headers,
                 timeout=(min(CONNECT_S, call.timeout_s), call.timeout_s),
                 stream=True,
                 allow_redirects=False,
@@ -196,6 +257,8 @@ class Wire:
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as err:
+            if call.given_up:  # it is we who broke it off
+                raise GivenUp("given up") from err
             error = failed(err, self._endpoint, call.timeout_s)
             if isinstance(error, EngineUnreachable):
                 self.forget_version()
@@ -231,8 +294,10 @@ def common_version(answer: Json) -> str:
     """
     try:
         newest, oldest = str(answer["ApiVersion"]), str(answer.get("MinAPIVersion") or "0")
-        version = max(min(newest, DEFAULT_DOCKER_API_VERSION, key=_parts), oldest, key=_parts)
-        if _parts(version) >= _parts(MINIMUM_DOCKER_API_VERSION):
+        version = max(
+            min(newest, DEFAULT_DOCKER_API_VERSION, key=version_parts), oldest, key=version_parts
+        )
+        if version_parts(version) >= version_parts(MINIMUM_DOCKER_API_VERSION):
             return version
     except (KeyError, ValueError):
         raise EngineRefused(
@@ -245,7 +310,7 @@ def common_version(answer: Json) -> str:
     )
 
 
-def _parts(version: str) -> tuple[int, ...]:
+def version_parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 

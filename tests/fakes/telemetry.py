@@ -1,0 +1,66 @@
+"""Meters with figures that a test sets, and a taker of samples."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from agent.core.host_stats import HostReading
+from agent.core.stats import Counters
+from agent.ports import Json
+
+
+class FakeSource:
+    """Figures of any container: each second of its life costs it a tenth of one of four cores.
+
+    Attributes:
+        takes_s: How long one look at all of them needs.
+        unreadable: Containers it can tell nothing of.
+        looks: (loop time, containers) of each time it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.takes_s = 0.0
+        self.unreadable: set[str] = set()
+        self.looks: list[tuple[float, list[str]]] = []
+
+    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
+        self.looks.append((asyncio.get_running_loop().time(), list(container_ids)))
+        await asyncio.sleep(self.takes_s)
+        now_ns = int(asyncio.get_running_loop().time() * 1e9)
+        used = Counters(
+            cpu_ns=now_ns // 10,
+            system_cpu_ns=now_ns * 4,
+            cpus=4,
+            memory_usage_bytes=256,
+            memory_limit_bytes=1024,
+        )
+        return {each: used for each in container_ids if each not in self.unreadable}
+
+
+class FakeMeter:
+    """A host that is busy a quarter of the time and gets 1000 bytes a second. `is_blind`: it cannot be seen."""
+
+    def __init__(self) -> None:
+        self.is_blind = False
+        self._reading = HostReading(
+            cpu_ticks=(0,) * 8, memory_total_bytes=1000, memory_available_bytes=400
+        )
+
+    def read(self) -> HostReading | None:
+        if self.is_blind:
+            return None
+        now_s = asyncio.get_running_loop().time()
+        ticks = (int(25 * now_s), 0, 0, int(75 * now_s), 0, 0, 0, 0)
+        return replace(self._reading, cpu_ticks=ticks, traffic_bytes={"eth0": int(1000 * now_s)})
+
+
+class FakeSink:
+    """Keeps what it is offered."""
+
+    def __init__(self) -> None:
+        self.samples: list[Json] = []
+
+    def offer(self, samples: Sequence[Json]) -> None:
+        self.samples += samples
