@@ -86,6 +86,7 @@ def explain(error: Exception, where: str, *, secure: bool = False) -> Failure:
                 FailureKind.HTTP,
                 text + (f": {start}" if start else ""),
                 _STATUS_ADVICE.get(status, ""),
+                status,
             )
         case InvalidMessage():
             advice = "is it a web server, and are ws:// and wss:// not mixed up?"

@@ -160,11 +160,12 @@ class WebSocketLink:
 
 
 class WebSocketServer:
-    """The main endpoint of a DockMon server.
+    """One endpoint of a DockMon server.
 
     Args:
         url: `ws://` or `wss://`, with the path.
         tls: None for the system's trust store; see `tls_context`.
+        bearer: The token to show at the door, where one is asked for.
         max_incoming_bytes: A larger message closes the connection with 1009.
     """
 
@@ -173,9 +174,11 @@ class WebSocketServer:
         url: str,
         *,
         tls: ssl.SSLContext | None = None,
+        bearer: str | None = None,
         max_incoming_bytes: int = MAX_INCOMING_BYTES,
     ) -> None:
         self._url, self._tls = url, tls
+        self._headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         self._max_incoming_bytes = max_incoming_bytes
         # The library logs frames at debug, and frames hold tokens.
         self._log = logging.getLogger("agent.websockets")
@@ -194,6 +197,7 @@ class WebSocketServer:
                 proxy=proxy,
                 ssl=(self._tls or True) if secure else None,
                 max_size=self._max_incoming_bytes,
+                additional_headers=self._headers,
                 logger=self._log,
                 **CONNECTION,
             )

@@ -103,6 +103,12 @@ def test_a_plain_server_that_hangs_up_on_tls() -> None:
     assert "ws://" in failure.advice
 
 
+def test_the_status_of_an_answer() -> None:
+    """Only an answer has one."""
+    assert explain(InvalidStatus(response(401, "Unauthorized")), WHERE).status == 401
+    assert explain(TimeoutError(), WHERE).status is None
+
+
 def test_a_page_is_cut() -> None:
     """Of what a web server says, the beginning is enough to recognise it."""
     failure = explain(InvalidStatus(response(404, "Not Found", b"x" * 10_000)), WHERE)

@@ -15,7 +15,7 @@ from websockets.asyncio.client import unix_connect
 from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
@@ -490,6 +490,39 @@ async def test_plain_where_tls_is_wanted() -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         assert (await _dial(f"wss://127.0.0.1:{port}/"))[0] is FailureKind.TLS
+
+
+@pytest.mark.parametrize("bearer", [None, "s3cret"])
+async def test_a_token_at_the_door(bearer: str | None) -> None:
+    """Shown only where one was given."""
+    shown: list[str | None] = []
+
+    async def look(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        shown.append(connection.request.headers.get("Authorization"))
+
+    async with serve(look, "127.0.0.1", 0, **options()) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        link = await WebSocketServer(f"ws://127.0.0.1:{port}/", bearer=bearer).dial(deadline_s=10)
+        with pytest.raises(LinkClosed):
+            await link.receive()
+    assert shown == [bearer and f"Bearer {bearer}"]
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_turned_away_at_the_door(status: int) -> None:
+    """The failure has the status, for a program, and nowhere the token."""
+
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(status, "no")
+
+    async with serve(idle, "127.0.0.1", 0, process_request=refuse, **options()) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(DialFailed) as failed:
+            await WebSocketServer(f"ws://127.0.0.1:{port}/", bearer="s3cret").dial(deadline_s=10)
+    failure = failed.value.failure
+    assert (failure.kind, failure.status) == (FailureKind.HTTP, status)
+    assert "s3cret" not in repr(failure)
 
 
 async def test_a_name_that_is_none() -> None:
