@@ -148,8 +148,8 @@ def configure(level: str, json: bool, stream: TextIO) -> Redactor:
     """Send the log of the whole process to `stream`; called again, it replaces what it set up.
 
     The `websockets` logger never goes below info, for at debug it shows frames, and frames hold
-    tokens and environment variables. It, `urllib3` and `docker` are heard from warnings up unless
-    the agent itself is debugged.
+    tokens and environment variables; nor `httpcore` below warnings, for it shows headers. They,
+    `urllib3` and `docker` are heard from warnings up unless the agent itself is debugged.
 
     Args:
         level: `debug`, `info`, `warn` or `error`.
@@ -175,6 +175,7 @@ def configure(level: str, json: bool, stream: TextIO) -> Redactor:
     # It tells each callback of each move; the moves themselves are told by us.
     logging.getLogger("transitions").setLevel(logging.WARNING)
     logging.getLogger("websockets").setLevel(max(libraries, logging.INFO))
+    logging.getLogger("httpcore").setLevel(max(libraries, logging.WARNING))
     return redactor
 
 

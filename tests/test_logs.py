@@ -19,7 +19,10 @@ from pydantic import SecretStr
 from agent.logs import JsonLines, Redactor, TextLines, configure, fact
 
 SECRET = "5f0c1d9e-1111-4222-8333-944455556666"
-LIBRARIES = ("websockets", "websockets.client", "urllib3", "urllib3.connectionpool", "docker")
+LIBRARIES = (
+    *("websockets", "websockets.client", "httpcore", "httpcore.http11"),
+    *("urllib3", "urllib3.connectionpool", "docker"),
+)
 
 log = logging.getLogger("agent.test")
 
@@ -352,10 +355,11 @@ def test_urls_lose_their_user_and_password(text: str, clean: str) -> None:
     ],
 )
 def test_libraries_are_quiet(level: str, websockets: int, others: int) -> None:
-    """Heard from warnings up; websockets never shows frames, not even to a debugger."""
+    """Heard from warnings up; none shows frames or headers, not even to a debugger."""
     lines(level)
     assert [logging.getLogger(name).getEffectiveLevel() for name in LIBRARIES] == [
         *(websockets, websockets),
+        *(max(websockets, logging.WARNING),) * 2,
         *(others, others, others),
     ]
 
