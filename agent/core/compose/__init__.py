@@ -1,0 +1,1 @@
+"""Deploying a Compose project: what was asked for, what it touches, how it goes, what came of it."""
