@@ -13,12 +13,9 @@ from agent.core.create_config import InvalidConfig, create_request
 from agent.core.journal import parse_instant
 from agent.core.ledger import Entry, Repeat
 from agent.core.own_container import OwnContainer, is_id
+from agent.features.claims import Claims
+from agent.features.deadlines import ANSWER_S, PROBE_S
 from agent.ports import CommandFailed, Engine, EngineError, Handler, Json, NotFound
-
-ANSWER_S = 3.0
-"""The engine has this much less time than the server waits, so that what it says still gets there."""
-
-PROBE_S = 10.0
 
 FAREWELL_S = 1.0
 """Before our own container is restarted: the reply is written and confirmed within milliseconds."""
@@ -85,14 +82,17 @@ class Create(_Payload):
 # --- Handlers
 
 
-def operations(engine: Engine, own: OwnContainer | None, *, detach: Detach) -> list[Handler[Any]]:
+def operations(
+    engine: Engine, own: OwnContainer | None, *, detach: Detach, claims: Claims | None = None
+) -> list[Handler[Any]]:
     """Handlers of the `container_operation` actions, except for logs.
 
     Args:
         own: The container we run in. It is restarted after the reply; what would end us for good is refused.
         detach: Starts a job that outlives its request.
+        claims: Containers that a job works on: changing one is refused. None: there are no such jobs.
     """
-    do = _Actions(engine, own, detach)
+    do = _Actions(engine, own, detach, claims or Claims())
     return [
         Handler("inspect", Target, do.inspect, _always(LOOK_S)),
         Handler("get_status", Target, do.get_status, _always(LOOK_S)),
@@ -176,8 +176,10 @@ REMOVED: Json = {"removed": True}
 
 
 class _Actions:
-    def __init__(self, engine: Engine, own: OwnContainer | None, detach: Detach) -> None:
-        self._engine, self._own, self._detach = engine, own, detach
+    def __init__(
+        self, engine: Engine, own: OwnContainer | None, detach: Detach, claims: Claims
+    ) -> None:
+        self._engine, self._own, self._detach, self._claims = engine, own, detach, claims
 
     # Looking
 
@@ -218,10 +220,12 @@ class _Actions:
     # Acting
 
     async def start(self, payload: Target, _: str) -> Json:
+        self._claims.check(payload.container_id)
         await self._engine.start(payload.container_id, deadline_s=CHANGE_S - ANSWER_S)
         return {"container_id": payload.container_id, **STARTED}
 
     async def stop(self, payload: Stop, _: str) -> Json:
+        self._claims.check(payload.container_id)
         await self._spare_ourselves(payload, "docker stop")
         await self._engine.stop(
             payload.container_id,
@@ -231,6 +235,7 @@ class _Actions:
         return STOPPED
 
     async def restart(self, payload: Restart, _: str) -> Json:
+        self._claims.check(payload.container_id)
         if await self._is_own(payload.container_id):
             self._detach(self._restart_ourselves(payload), "restart of our own container")
         else:
@@ -238,11 +243,14 @@ class _Actions:
         return RESTARTED
 
     async def kill(self, payload: Target, _: str) -> Json:
+        self._claims.check(payload.container_id)
         await self._spare_ourselves(payload, "docker kill")
         await self._engine.kill(payload.container_id, deadline_s=CHANGE_S - ANSWER_S)
         return KILLED
 
     async def rename(self, payload: Rename, _: str) -> Json:
+        self._claims.check(payload.container_id)
+        self._claims.check(payload.new_name)
         await self._spare_ourselves(payload, "docker rename")
         await self._engine.rename(
             payload.container_id, payload.new_name, deadline_s=CHANGE_S - ANSWER_S
@@ -250,6 +258,7 @@ class _Actions:
         return RENAMED
 
     async def remove(self, payload: Remove, _: str) -> Json:
+        self._claims.check(payload.container_id)
         await self._spare_ourselves(payload, "docker rm -f")
         await self._engine.remove(
             payload.container_id, force=payload.force, deadline_s=CHANGE_S - ANSWER_S
@@ -265,6 +274,8 @@ class _Actions:
             request = create_request(payload.config)
         except InvalidConfig as invalid:
             raise CommandFailed(f"config: {invalid}") from None
+        if request.name is not None:
+            self._claims.check(request.name)
         request.body.setdefault("Labels", {})[COMMAND_LABEL] = command_id
         container_id = await self._engine.create(
             request.body, request.name, deadline_s=CREATE_S - ANSWER_S

@@ -5,9 +5,43 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from agent.core.backoff import Backoff
 from agent.core.chart import Chart
+from agent.core.compose.deployment import (
+    Deployment,
+    FailureReported,
+    StackBroughtUp,
+    StackFailed,
+    StackKept,
+    StackPulled,
+    StackRejected,
+    StackSeen,
+    StackSettled,
+    StackStored,
+    StackTakenDown,
+    StackTornDown,
+    StackValidated,
+    SuccessReported,
+)
+from agent.core.container_update import (
+    ContainerUpdate,
+    Dependent,
+    DependentsMoved,
+    ImagePulled,
+    LeftoversRemoved,
+    NewCreated,
+    NewIsWell,
+    NewStarted,
+    OldRestored,
+    OldSetAside,
+    RestoreFailed,
+    StepFailed,
+    Update,
+    UpdatePlanned,
+)
 from agent.core.engine_watch import (
     CaughtUp,
     EngineAnswered,
@@ -35,6 +69,7 @@ from agent.core.lifecycle import (
     UpdateStaged,
 )
 from agent.core.machine import ChartMachine, Crashed, DeadlinePassed, Event, StopRequested
+from agent.core.stats_link import LinkOpened, StatsLink, TokenChanged, TokenKnown
 
 BROKEN = Failure(FailureKind.LOST, "the connection broke, code 1006")
 
@@ -54,9 +89,31 @@ def engine_watch() -> EngineWatch:
     return EngineWatch(Chart.load("engine"), rng=LongestDelays())
 
 
+def stats_link() -> StatsLink:
+    return StatsLink(Chart.load("stats_link"), rng=LongestDelays())
+
+
+BEGAN_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+UPDATE_OF_WEB = Update("c-3", "0d" * 32, "web", "paper:2.5", 30, 120, BEGAN_AT)
+
+SIDECAR = Dependent("5c" * 32, "sidecar", was_running=True)
+
+
+def container_update() -> ContainerUpdate:
+    return ContainerUpdate(Chart.load("container_update"), UPDATE_OF_WEB)
+
+
+def compose_deployment() -> Deployment:
+    return Deployment(Chart.load("compose_deployment"))
+
+
 MACHINES: Mapping[str, Callable[[], ChartMachine]] = {
+    "compose_deployment": compose_deployment,
+    "container_update": container_update,
     "engine": engine_watch,
     "lifecycle": lifecycle,
+    "stats_link": stats_link,
 }
 
 EXAMPLES: Sequence[Event] = (
@@ -65,20 +122,49 @@ EXAMPLES: Sequence[Event] = (
     Crashed("register", "ValueError: a defect"),
     CredentialsChanged(),
     DeadlinePassed("register"),
+    DependentsMoved(failed=("sidecar",)),
     EngineAnswered("ENGN:AAAA", "27.3.1"),
     EngineKnown(),
     EngineLost("the engine does not answer"),
     EngineSilent("no such file"),
     Evicted(lasted_s=5.0),
+    FailureReported(),
+    ImagePulled("sha256:" + "1b" * 32),
+    LeftoversRemoved(),
     LinkLost(BROKEN, lasted_s=5.0),
+    LinkOpened(),
+    NewCreated("3e" * 32),
+    NewIsWell(),
+    NewStarted(),
+    OldRestored(),
+    OldSetAside(),
     Refused(Refusal("Invalid registration token", permanent=True)),
     Registered("host-1", "agent-1"),
+    RestoreFailed("the name is taken"),
     RetryDue(),
     ServerSilent(lasted_s=300.0),
+    StackBroughtUp(),
+    StackFailed("no such image"),
+    StackKept(),
+    StackPulled(),
+    StackRejected("yaml: line 3"),
+    StackSeen({}),
+    StackSettled(),
+    StackStored(),
+    StackTakenDown(),
+    StackTornDown(),
+    StackValidated(),
+    StepFailed("no such image"),
     StopRequested("SIGTERM"),
     StreamEnded("the engine closed it"),
     StreamOverran(dropped=8),
+    SuccessReported(),
+    TokenChanged(),
+    TokenKnown(),
     UpdateFailed("the signature is not ours"),
+    UpdatePlanned(
+        was_running=True, dependents=(SIDECAR,), finish_by=BEGAN_AT + timedelta(minutes=5)
+    ),
     UpdateRequested(UpdateRequest("c-1", "dockmon-agent:4.0.0", "4.0.0")),
     UpdateStaged("4.0.0"),
 )
@@ -88,22 +174,31 @@ EVENTS: Mapping[str, Event] = {event.trigger: event for event in EXAMPLES}
 
 def arrived(chart: str, state: str) -> ChartMachine:
     """A machine that came to `state` as it does in life: by the shortest series of events that leads there."""
-    machine = MACHINES[chart]()
-    machine.begin()
-    for event in way_to(machine.chart, state):
-        machine.handle(event)
+    machine = _played(chart, way_to(chart, state))
     assert machine.state == state
     return machine
 
 
-def way_to(chart: Chart, state: str) -> Sequence[Event]:
-    """The shortest series of examples that leads from the initial state to `state`."""
-    ways: dict[str, tuple[Event, ...]] = {chart.initial: ()}
-    frontier = deque([chart.initial])
+@cache
+def way_to(chart: str, state: str) -> Sequence[Event]:
+    """The shortest series of examples that leads from the initial state to `state`, guards and all."""
+    first = _played(chart, ())
+    ways: dict[str, tuple[Event, ...]] = {first.state: ()}
+    frontier = deque([first.state])
     while state not in ways:
         here = frontier.popleft()
-        for move in chart.transitions:
-            if here in move.source and move.to is not None and move.to not in ways:
-                ways[move.to] = (*ways[here], EVENTS[move.on])
-                frontier.append(move.to)
+        for trigger in sorted(first.chart.handled_in(here)):
+            way = (*ways[here], EVENTS[trigger])
+            there = _played(chart, way).state
+            if there not in ways:
+                ways[there] = way
+                frontier.append(there)
     return ways[state]
+
+
+def _played(chart: str, events: Sequence[Event]) -> ChartMachine:
+    machine = MACHINES[chart]()
+    machine.begin()
+    for event in events:
+        machine.handle(event)
+    return machine

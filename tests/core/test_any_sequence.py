@@ -140,8 +140,18 @@ class AnyEngineWatch(AnySequence):
     chart = "engine"
 
 
+class AnyComposeDeployment(AnySequence):
+    chart = "compose_deployment"
+
+
+class AnyContainerUpdate(AnySequence):
+    chart = "container_update"
+
+
+TestComposeDeployment = AnyComposeDeployment.TestCase
+TestContainerUpdate = AnyContainerUpdate.TestCase
 TestLifecycle = AnyLifecycle.TestCase
 TestEngineWatch = AnyEngineWatch.TestCase
-TestLifecycle.settings = TestEngineWatch.settings = settings(
-    max_examples=100, stateful_step_count=40
-)
+TestComposeDeployment.settings = TestContainerUpdate.settings = TestLifecycle.settings = (
+    TestEngineWatch.settings
+) = settings(max_examples=100, stateful_step_count=40)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from agent.core.ledger import Repeat
 from agent.core.own_container import OwnContainer
+from agent.features.claims import Claims
 from agent.features.operations import COMMAND_LABEL, operations
 from agent.ports import (
     CommandFailed,
@@ -37,8 +38,16 @@ class World(Asking):
         self.job = self.engine.add("job")
         self.agent = self.engine.add("dockmon-agent", running=True)
         self.jobs: list[Coroutine[Any, Any, None]] = []
+        self.claims = Claims()
         own = OwnContainer(self.agent) if contained else None
-        super().__init__(operations(self.engine, own, detach=lambda job, _: self.jobs.append(job)))
+        super().__init__(
+            operations(
+                self.engine,
+                own,
+                detach=lambda job, _: self.jobs.append(job),
+                claims=self.claims,
+            )
+        )
 
 
 # --- What is done and answered
@@ -126,6 +135,29 @@ async def test_what_the_engine_refuses_is_passed_on(
     world = World()
     with pytest.raises(error):
         await world.ask(action, **{"container_id": world.web[:12], **payload})
+    assert world.engine.actions == []
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart", "kill", "rename", "remove"])
+async def test_a_container_that_a_job_works_on(action: str) -> None:
+    """It is left alone, and the reason says when to try again; another one can be changed meanwhile."""
+    world = World()
+    world.claims.hold("job-1", [world.web, "web"], "web is being updated")
+    payload = {"new_name": "site"} if action == "rename" else {}
+    with pytest.raises(CommandFailed, match=r"^web is being updated$"):
+        await world.ask(action, container_id=world.web[:12], **payload)
+    assert world.engine.actions == []
+    await world.ask("start", container_id=world.job[:12])
+
+
+async def test_a_name_that_a_job_needs() -> None:
+    """Between the old container and the new one it is nobody's, and nobody else gets it."""
+    world = World()
+    world.claims.hold("job-1", ["site"], "site is being updated")
+    with pytest.raises(CommandFailed, match=r"^site is being updated$"):
+        await world.ask("rename", container_id=world.job[:12], new_name="site")
+    with pytest.raises(CommandFailed, match=r"^site is being updated$"):
+        await world.ask("create", config={"image": PAPER, "name": "site"})
     assert world.engine.actions == []
 
 
