@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+from collections import deque
 from collections.abc import Mapping
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-logger = logging.getLogger(__name__)
+from agent.hub.event_log import EventLog
+from agent.hub.host import Host
+from agent.hub.shapes import SHORT_ID_LENGTH, ContainerEventShape, Dropped, read
 
-SHORT_ID_LENGTH = 12
+EVENTS_PER_HOST = 10_000
 
 
 class ContainerEvent(TypedDict):
@@ -25,18 +28,53 @@ class ContainerEvent(TypedDict):
     exit_code: NotRequired[int]
 
 
+class ContainerEvents:
+    """Those that had an effect, the newest ten thousand of each host."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._events: dict[str, deque[ContainerEvent]] = {}
+        self._log = log
+
+    def take(self, host: Host, payload: Any) -> None:
+        """Keeps the effect of an event that came now.
+
+        Raises:
+            Dropped: Its ID is none; or something else is odd about it, then it has its effect all the same.
+        """
+        event = effect_of(payload, asyncio.get_running_loop().time())
+        if event is not None:
+            events = self._events.setdefault(host.id, deque(maxlen=EVENTS_PER_HOST))
+            events.append(event)
+            text = f"{event['container_name']} {event['effect']}"
+            self._log.add(host.id, "container", text, event["container_id"])
+        read(ContainerEventShape, payload)
+
+    def of(self, host_id: str) -> list[ContainerEvent]:
+        """In order of arrival."""
+        return list(self._events.get(host_id, ()))
+
+
 def read_event(frame: Mapping[str, object], at: float) -> ContainerEvent | None:
     """The effect of a frame that is a `container_event`; None: it has none, or is no such thing."""
     if frame.get("type") != "event" or frame.get("command") != "container_event":
         return None
-    payload = frame.get("payload")
-    if not isinstance(payload, dict):
-        logger.error("a container_event was dropped: its payload is no object")
+    try:
+        return effect_of(frame.get("payload"), at)
+    except Dropped:
         return None
+
+
+def effect_of(payload: object, at: float) -> ContainerEvent | None:
+    """The effect of a payload; None: its action has none.
+
+    Raises:
+        Dropped: It is no object, or its ID is too short.
+    """
+    if not isinstance(payload, dict):
+        raise Dropped("the payload is no object")
     container_id = str(payload.get("container_id") or "")[:SHORT_ID_LENGTH]
     if len(container_id) != SHORT_ID_LENGTH:
-        logger.error("a container_event was dropped: its container_id is too short")
-        return None
+        raise Dropped("the container_id is too short")
     exit_code = _exit_code(payload)
     state: str | None
     match payload.get("action"):

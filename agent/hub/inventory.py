@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-SHORT_ID_LENGTH = 12
+from agent.hub.shapes import SHORT_ID_LENGTH
 
 
 def read_list(result: object) -> tuple[list[dict[str, Any]], int]:
@@ -16,6 +17,19 @@ def read_list(result: object) -> tuple[list[dict[str, Any]], int]:
         return [], 0
     usable = [entry for entry in result if _is_usable(entry)]
     return usable, len(result) - len(usable)
+
+
+def short_id(container: Mapping[str, Any]) -> str:
+    """Of a usable entry."""
+    return str(container["Id"])[:SHORT_ID_LENGTH]
+
+
+def name_of(container: Mapping[str, Any]) -> str:
+    """The first of an entry's names, as it is shown."""
+    match container.get("Names"):
+        case [str(name), *_]:
+            return name.removeprefix("/")
+    return "unknown"
 
 
 def _is_usable(entry: object) -> bool:

@@ -7,6 +7,9 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
+TOO_BIG = 1009
+"""The close code for a message over the limit."""
+
 
 class Link(ServerConnection):
     """Reads while nobody holds it back; writes into the void once it is muted.

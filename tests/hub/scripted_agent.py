@@ -43,6 +43,16 @@ class ScriptedAgent:
             frame: dict[str, Any] = json.loads(await self.socket.recv())
         return frame
 
+    async def tell(self, name: str, **payload: Any) -> None:
+        """Sends an event, and returns when the server has read it."""
+        await self.say({"type": "event", "command": name, "payload": payload})
+        await self.heard()
+
+    async def heard(self) -> None:
+        """Returns when the server has read all that was said: in one loop, a pong never overtakes it."""
+        async with asyncio.timeout(PATIENCE_S):
+            await (await self.socket.ping())
+
     async def answer(self, **fields: Any) -> dict[str, Any]:
         """Answers the next request with these fields and returns the request."""
         request = await self.hear()

@@ -7,36 +7,12 @@ import io
 from collections.abc import AsyncIterator
 
 import pytest
+from hub.prompt_desk import Desk
 from hub.scripted_agent import ScriptedAgent, joined
 
-from agent.hub.cli import HELP, Prompt, serve
+from agent.hub.cli import HELP, serve
 from agent.hub.host import Host
 from agent.hub.server import Hub
-
-
-class Desk:
-    """Somebody who types at the prompt and reads what comes."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._out = io.StringIO()
-        self.prompt = Prompt(hub, self._out)
-
-    def read(self) -> list[str]:
-        """The lines since the last look."""
-        lines = self._out.getvalue().splitlines()
-        self._out.seek(0)
-        self._out.truncate()
-        return lines
-
-    async def type(self, line: str) -> list[str]:
-        await self.prompt.obey(line)
-        return self.read()
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub(poll_s=None) as hub:
-        yield hub
 
 
 @pytest.fixture

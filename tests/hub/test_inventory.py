@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.hub.inventory import read_list
+from agent.hub.inventory import name_of, read_list
 
 
 def test_odd_entries_are_skipped_one_by_one() -> None:
@@ -30,3 +30,10 @@ def test_odd_entries_are_skipped_one_by_one() -> None:
 def test_no_list_is_an_empty_list(result: object) -> None:
     """The server takes anything else for a host without containers."""
     assert read_list(result) == ([], 0)
+
+
+@pytest.mark.parametrize("names", [None, [], "web", [7]])
+def test_a_container_without_a_name(names: object) -> None:
+    """It is shown as unknown."""
+    assert name_of({"Names": names}) == "unknown"
+    assert name_of({"Names": ["/web", "/front/web"]}) == "web"

@@ -1,0 +1,78 @@
+"""Long work: updates of containers, and deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+from agent.hub.deployments import Action, DeployRequest
+from agent.hub.verbs.clerk import Clerk, Mistake, Verb, words
+
+PATIENCE_S = 3600.0
+
+HELP = """\
+update [@host] CONTAINER IMAGE
+                           updates the container, and waits for the end
+upgrade [@host] VERSION    the UI's button for a new agent: its image is another product's
+deploy [@host] FILE [up|down|restart]
+                           deploys a Compose file, with the .env beside it, and waits for the end"""
+
+
+class Changes:
+    def __init__(self, clerk: Clerk) -> None:
+        self._clerk, self._hub = clerk, clerk.hub
+        self.verbs: Mapping[str, Verb] = {
+            "update": self._update,
+            "upgrade": self._upgrade,
+            "deploy": self._deploy,
+        }
+
+    async def _update(self, rest: str) -> None:
+        host, rest = self._clerk.target(rest)
+        name, image = words(rest, "update web nginx:1.29", 2, 2)
+        container_id = self._clerk.container_id(host, name)
+        result = await self._hub.update_container(host.id, container_id, image)
+        if not result.success:
+            raise Mistake(f"failed: {result.error}")
+        self._clerk.say(f"{name} is {result.container_id} now")
+        for dependent in result.failed_dependents:
+            self._clerk.say(f"{dependent}, which depends on it, could not follow")
+
+    async def _upgrade(self, rest: str) -> None:
+        host, rest = self._clerk.target(rest)
+        [version] = words(rest, "upgrade 3.1.0", 1, 1)
+        answer = await self._hub.update_agent(host.id, version)
+        if not answer.ok:
+            raise Mistake(f"failed ({answer.status}): {answer.detail}")
+        self._clerk.say("the agent agreed")
+
+    async def _deploy(self, rest: str) -> None:
+        host, rest = self._clerk.target(rest)
+        file, action = words(rest, "deploy shop/compose.yaml up", 1, 2)
+        deployment = await self._hub.deploy(host.id, _request(Path(file), action or "up"))
+        await deployment.done(PATIENCE_S)
+        self._clerk.say(f"{deployment.request.project_name}: {deployment.outcome}")
+        if deployment.error:
+            self._clerk.say(deployment.error)
+        for name, service in (deployment.complete.services if deployment.complete else {}).items():
+            self._clerk.say(f"{service.container_id:12}  {name}  {service.status}")
+
+
+def _request(file: Path, action: str) -> DeployRequest:
+    """The project is called like the folder of the file."""
+    for known in get_args(Action):
+        if action == known:
+            break
+    else:
+        raise Mistake(f"{action} is none of up, down, restart")
+    try:
+        env_file = file.with_name(".env")
+        return DeployRequest(
+            project_name=file.resolve().parent.name.lower(),
+            compose_content=file.read_text("utf-8"),
+            env_file_content=env_file.read_text("utf-8") if env_file.exists() else "",
+            action=known,
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise Mistake(f"{file} cannot be read: {error}") from None
