@@ -6,6 +6,7 @@ AGENT := $(VENV)/bin/dockmon-agent
 INSTALLED := $(VENV)/.installed
 PYTEST := $(PYTHON) -m pytest
 WITH_ENGINE := .ci/with-engine
+WITH_REGISTRY := .ci/with-registry
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ demo: $(INSTALLED) ## see the agent at work, on a real engine
 
 .PHONY: test
 test: lint ## everything: lint, types, all tests on a real engine, coverage
-	$(WITH_ENGINE) $(PYTEST) --cov --cov-fail-under=$(COVERAGE_PERCENT)
+	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) --cov --cov-fail-under=$(COVERAGE_PERCENT)
 
 .PHONY: test-core
 test-core: $(INSTALLED) ## the decisions alone: no engine, no time, seconds
@@ -38,7 +39,7 @@ test-scenarios: $(INSTALLED) ## agent and server in one loop on frozen time
 
 .PHONY: test-integration
 test-integration: $(INSTALLED) ## against a real engine, on the real clock
-	$(WITH_ENGINE) $(PYTEST) tests/integration
+	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) tests/integration
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff and mypy, changing nothing
@@ -58,6 +59,7 @@ charts: $(INSTALLED) ## draw every statechart into docs/charts
 .PHONY: docs
 docs: charts ## write the generated references into docs/reference
 	$(AGENT) reference
+	$(PYTHON) tests/protocol_coverage.py
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure what the docs claim, on a real engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +10,21 @@ from dataclasses import dataclass
 from agent.core.backoff import Backoff
 from agent.core.chart import Chart
 from agent.core.engine_watch import EngineWatch
-from agent.core.identity import Identity
 from agent.core.lifecycle import Lifecycle
+from agent.core.stats_link import StatsLink as StatsLinkMachine
 from agent.features import self_update
-from agent.ports import Beat, Clock, Engine, Features, Host, SelfUpdate, Server, Store
+from agent.ports import (
+    Beat,
+    Clock,
+    Engine,
+    Features,
+    Host,
+    SampleSink,
+    SelfUpdate,
+    Server,
+    Services,
+    Store,
+)
 from agent.runtime.delivery import Delivery
 from agent.runtime.dispatcher import Dispatcher
 from agent.runtime.engine_activities import EngineActivities
@@ -23,14 +35,21 @@ from agent.runtime.registrar import Credentials, Presentation, Registrar
 from agent.runtime.reporter import Reporter
 from agent.runtime.runtime import Runtime
 from agent.runtime.session import Session
+from agent.runtime.stats_link import StatsLink
 from agent.runtime.vacant import Vacant
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world, as far as the agent needs it."""
+    """The world, as far as the agent needs it.
+
+    Attributes:
+        server: Where the session is.
+        history: Makes the endpoint that takes statistics, given the token to show there.
+    """
 
     server: Server
+    history: Callable[[str], Server]
     engine: Engine
     store: Store
     host: Host
@@ -57,31 +76,44 @@ def assemble(
     *,
     backoff: Backoff,
     credentials: Callable[[], Credentials],
-    features: Callable[[Runtime], Features],
+    features: Callable[[Services, SampleSink], Features],
     learn: Callable[[str], None] = lambda _: None,
-    welcomed: Callable[[Identity], None] = lambda _: None,
     strict: bool = False,
 ) -> Agent:
     """Wires one agent.
 
     Args:
         credentials: Reads the operator's tokens anew.
-        features: Makes the features; they may start jobs on the runtime they are given.
+        features: Makes the features from what they may work with, and where samples go besides the session.
         learn: Told each secret before it is used.
-        welcomed: Told the identity after each registration.
         strict: Raise what a chart refuses, as tests want it.
     """
     runtime = Runtime(beat=ports.beat, strict=strict)
-    made = features(runtime)
     session = Session(ports.server)
     status = EngineStatus()
     delivery = Delivery(session, ports.store, clock=ports.clock)
+    history = StatsLink(ports.history)
 
-    update = self_update.handler(ports.update, lambda event: runtime.post(event, chart="lifecycle"))
+    made = features(
+        Services(
+            engine=ports.engine,
+            store=ports.store,
+            channel=session,
+            clock=ports.clock,
+            rng=_own(ports.rng),
+            detach=runtime.detach,
+            conduct=runtime.conduct,
+            news=delivery.journalled,
+            self_update=self_update.begin(
+                ports.update, lambda event: runtime.post(event, chart="lifecycle")
+            ),
+        ),
+        history,
+    )
     dispatcher = Dispatcher(
         session,
         ports.store,
-        commands=[*made.commands, update],
+        commands=made.commands,
         operations=made.operations,
         listeners=made.listeners,
         detach=runtime.detach,
@@ -94,9 +126,13 @@ def assemble(
         ports.host,
         dispatcher,
         presentation,
+        capabilities=lambda facts: {
+            **made.capabilities(facts),
+            "self_update": ports.update.available,
+        },
         credentials=credentials,
         learn=learn,
-        welcomed=welcomed,
+        welcomed=history.welcomed,
     )
     lifecycle = Region(
         Lifecycle(Chart.load("lifecycle"), backoff=backoff, rng=ports.rng),
@@ -111,8 +147,7 @@ def assemble(
             "session": session,
             "event_stream": delivery,
             "commands": dispatcher,
-            "telemetry": Vacant(),
-            "health_checks": Vacant(),
+            **made.resources,
             "self_update": Vacant(),
         },
     )
@@ -132,7 +167,17 @@ def assemble(
         activities=watching.by_name(),
         resources={"event_reader": buffer},
     )
-    runtime.add(lifecycle)
-    runtime.add(engine)
+    statistics = Region(
+        StatsLinkMachine(Chart.load("stats_link"), rng=_own(ports.rng)),
+        activities=history.by_name(),
+        resources={"stats_socket": history},
+    )
+    for region in (lifecycle, engine, statistics):
+        runtime.add(region)
     runtime.observe(Reporter().observe)
     return Agent(runtime, session, dispatcher, delivery, status)
+
+
+def _own(rng: random.Random) -> random.Random:
+    """Draws for itself from here on, so that one chart's delays are not shifted by what another happens to do."""
+    return copy.copy(rng)

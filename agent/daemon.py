@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import signal
+import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +22,12 @@ from agent.adapters.no_update import NoSelfUpdate
 from agent.adapters.own_container import find_own_container
 from agent.adapters.store import SqliteStore
 from agent.adapters.websocket import WebSocketServer, tls_context
-from agent.assembly import Ports, assemble
+from agent.assembly import Agent, Ports, assemble
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.machine import StopRequested
-from agent.features.catalogue import CAPABILITIES, catalogue
+from agent.equipment import equipped
+from agent.features.catalogue import Equipment, catalogue
 from agent.ports import DialFailed, StoreError
 from agent.runtime.registrar import Presentation
 
@@ -54,9 +56,7 @@ def run(environ: Mapping[str, str]) -> int:
     for warning in loaded.warnings:
         log.warning("%s", warning)
     logs.fact(log, logging.INFO, "DockMon agent starts", version=__version__, server=chosen.url)
-    agent = _Daemon(
-        environ, chosen, redactor, WebSocketServer(chosen.agent_ws_url, tls=tls), endpoint
-    )
+    agent = _Daemon(environ, chosen, redactor, tls, endpoint)
     try:
         return asyncio.run(agent.main())
     except ExceptionGroup as defects:
@@ -71,41 +71,37 @@ class _Daemon:
         environ: Mapping[str, str],
         chosen: settings.Settings,
         redactor: logs.Redactor,
-        server: WebSocketServer,
+        tls: ssl.SSLContext,
         endpoint: Endpoint,
     ) -> None:
         self._environ, self._settings, self._redactor = environ, chosen, redactor
-        self._server, self._endpoint = server, endpoint
+        self._tls, self._endpoint = tls, endpoint
 
     async def main(self) -> int:
-        engine, store = DockerEngine(self._endpoint), SqliteStore(self._settings.data_path)
-        watchdog, rng = Watchdog(), random.Random()  # noqa: S311  jitter, no secret
-        own = await find_own_container(engine, hostname=self._environ.get("HOSTNAME", ""))
-        update = NoSelfUpdate()
         chosen = self._settings
-        agent = assemble(
-            Ports(
-                server=self._server,
-                engine=engine,
-                store=store,
-                host=LinuxHost(contained=own is not None),
-                update=update,
-                beat=watchdog,
-                clock=utcnow,
-                rng=rng,
-            ),
-            Presentation(
-                version=__version__,
-                proto_version=chosen.proto_version,
-                capabilities={**CAPABILITIES, "self_update": update.available},
-                agent_name=chosen.agent_name or "",
-                force_unique=chosen.force_unique_registration,
-            ),
-            backoff=Backoff(chosen.reconnect_initial_s, chosen.reconnect_max_s),
-            credentials=lambda: settings.read_credentials(self._environ),
-            features=lambda runtime: catalogue(engine, own, detach=runtime.detach),
-            learn=self._redactor.learn,
-        )
+        engine, store = DockerEngine(self._endpoint), SqliteStore(chosen.data_path)
+        try:
+            own = await find_own_container(engine, hostname=self._environ.get("HOSTNAME", ""))
+            async with equipped(
+                engine,
+                self._endpoint,
+                own,
+                environ=self._environ,
+                data_path=chosen.data_path,
+                stacks_dir=chosen.stacks_dir,
+                host_stacks_dir=chosen.host_stacks_dir,
+            ) as equipment:
+                await self._run(engine, store, equipment)
+        finally:
+            _end_by_force(asyncio.get_running_loop())
+            await engine.close()
+            await store.close()
+        log.info("stopped")
+        return exit_codes.STOPPED
+
+    async def _run(self, engine: DockerEngine, store: SqliteStore, equipment: Equipment) -> None:
+        watchdog = Watchdog()
+        agent = self._assemble(engine, store, equipment, watchdog)
         loop = asyncio.get_running_loop()
 
         def stop(name: str) -> None:
@@ -118,12 +114,35 @@ class _Daemon:
             async with health_socket(watchdog):
                 await agent.runtime.run()
         finally:
-            _end_by_force(loop)
             watchdog.stop()
-            await engine.close()
-            await store.close()
-        log.info("stopped")
-        return exit_codes.STOPPED
+
+    def _assemble(
+        self, engine: DockerEngine, store: SqliteStore, equipment: Equipment, watchdog: Watchdog
+    ) -> Agent:
+        chosen, tls = self._settings, self._tls
+        return assemble(
+            Ports(
+                server=WebSocketServer(chosen.agent_ws_url, tls=tls),
+                history=lambda token: WebSocketServer(chosen.stats_ws_url, tls=tls, bearer=token),
+                engine=engine,
+                store=store,
+                host=LinuxHost(contained=equipment.own is not None),
+                update=NoSelfUpdate(),
+                beat=watchdog,
+                clock=utcnow,
+                rng=random.Random(),  # noqa: S311  jitter, no secret
+            ),
+            Presentation(
+                version=__version__,
+                proto_version=chosen.proto_version,
+                agent_name=chosen.agent_name or "",
+                force_unique=chosen.force_unique_registration,
+            ),
+            backoff=Backoff(chosen.reconnect_initial_s, chosen.reconnect_max_s),
+            credentials=lambda: settings.read_credentials(self._environ),
+            features=lambda services, history: catalogue(services, equipment, history),
+            learn=self._redactor.learn,
+        )
 
 
 def _end_by_force(loop: asyncio.AbstractEventLoop) -> None:

@@ -2,40 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from agent.core.own_container import OwnContainer
+from agent.features.claims import Claims
+from agent.features.compose import Deployments
+from agent.features.compose_discovery import discovery
+from agent.features.container_update import ContainerUpdates
+from agent.features.health_checks import HealthChecks
+from agent.features.images import images
 from agent.features.inventory import Inventory
 from agent.features.logs import get_logs
+from agent.features.networks import network_operations, networks
 from agent.features.operations import operations
-from agent.ports import Engine, Features
+from agent.features.ports_check import validate_ports
+from agent.features.self_update import self_update
+from agent.features.shell import Shells
+from agent.features.telemetry import Telemetry
+from agent.features.volumes import volume_operations, volumes
+from agent.ports import (
+    Compose,
+    ComposeFiles,
+    EngineFacts,
+    Features,
+    HostMeter,
+    HttpProbe,
+    Json,
+    SampleSink,
+    Services,
+    Stacks,
+    StatsSource,
+)
 
-CAPABILITIES = {
-    "container_operations": True,
-    "container_updates": False,
-    "event_streaming": True,
-    "stats_collection": False,
-    "self_update": False,
-    "compose_deployments": False,
-    "shell_access": False,
-    "multi_env_files": False,
-}
-"""As reported at registration, before what the host allows is known."""
+
+@dataclass(frozen=True, slots=True)
+class ComposeTools:
+    """Docker Compose as it is here.
+
+    Attributes:
+        program: None if there is none that can be worked with.
+        stacks: Where projects are deployed to.
+        why_not: Why deployments are impossible, for users; "" if they are not.
+        host_stacks_dir: The directory of `stacks` as the engine's host sees it, if somebody told us.
+    """
+
+    program: Compose | None
+    stacks: Stacks
+    why_not: str = ""
+    host_stacks_dir: str | None = None
 
 
-def catalogue(
-    engine: Engine,
-    own: OwnContainer | None,
-    *,
-    detach: Callable[[Coroutine[Any, Any, None], str], None],
-) -> Features:
-    """The features of an agent that looks after `engine` and runs in the container `own`, or natively (None)."""
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What this host has beside its engine.
+
+    Attributes:
+        own: The container we run in; None natively.
+        home: The home directory of the user we run as.
+    """
+
+    stats: StatsSource
+    meter: HostMeter
+    http: HttpProbe
+    compose: ComposeTools
+    compose_files: ComposeFiles
+    home: str
+    own: OwnContainer | None = None
+
+
+def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> Features:
+    """The features of an agent that looks after `services.engine`. `history` gets every sample as well."""
+    engine, own = services.engine, equipment.own
     inventory = Inventory(engine)
+    claims = Claims()
+    updates = ContainerUpdates(services, own=own, claims=claims)
+    deployments = Deployments(
+        services,
+        equipment.compose.program,
+        equipment.compose.stacks,
+        why_not=equipment.compose.why_not,
+        own=own,
+        host_stacks_dir=equipment.compose.host_stacks_dir,
+    )
+    services.detach(deployments.recover(), "interrupted deployments")
+    shells = Shells(engine, services.channel, clock=services.clock, detach=services.detach)
+    checks = HealthChecks(equipment.http, services.channel, clock=services.clock, rng=services.rng)
+    telemetry = Telemetry(
+        engine,
+        services.channel,
+        equipment.stats,
+        equipment.meter,
+        services.clock,
+        stats_link=history,
+    )
+
+    def capabilities(facts: EngineFacts | None) -> Mapping[str, bool]:
+        forbidden = facts.forbids if facts else frozenset[str]()
+        return {
+            "container_operations": "containers" not in forbidden,
+            "container_updates": not forbidden & {"containers", "images"},
+            "event_streaming": True,
+            "stats_collection": True,
+            "shell_access": "exec" not in forbidden,
+            **deployments.capabilities(),
+        }
+
+    def notice(event: Json) -> None:
+        inventory.invalidate(event)
+        telemetry.notice(event)
+
+    def engine_came_back() -> None:
+        inventory.invalidate_all()
+        telemetry.engine_came_back()
+        updates.engine_came_back()
+
     return Features(
-        commands=[inventory.handler()],
-        operations=[*operations(engine, own, detach=detach), get_logs(engine)],
-        listeners={},
-        notice=inventory.invalidate,
-        engine_came_back=inventory.invalidate_all,
+        commands=[
+            inventory.handler(),
+            updates.handler(),
+            *images(engine),
+            *networks(engine, own),
+            *volumes(engine),
+            *deployments.handlers(),
+            *discovery(equipment.compose_files, home=equipment.home),
+            self_update(services.self_update),
+        ],
+        operations=[
+            *operations(engine, own, detach=services.detach, claims=claims),
+            get_logs(engine),
+            *network_operations(engine),
+            *volume_operations(engine),
+            validate_ports(engine),
+        ],
+        listeners={"shell_session": shells.listener, **checks.listeners()},
+        resources={"health_checks": checks, "shells": shells, "telemetry": telemetry},
+        capabilities=capabilities,
+        notice=notice,
+        engine_came_back=engine_came_back,
     )

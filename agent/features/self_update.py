@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel, Field
 
@@ -20,14 +20,22 @@ class Payload(BaseModel):
     version: str = Field("", max_length=50)
 
 
-def handler(update: SelfUpdate, post: Callable[[UpdateRequested], None]) -> Handler[Payload]:
-    """`post` tells the lifecycle, once the update has been admitted."""
+def begin(
+    update: SelfUpdate, post: Callable[[UpdateRequested], None]
+) -> Callable[[UpdateRequest], Awaitable[Json]]:
+    """How an update of the agent begins, whichever command asks for it. `post` tells the lifecycle."""
 
-    async def run(payload: Payload, command_id: str) -> Json:
-        request = UpdateRequest(command_id, payload.image, payload.version)
+    async def begin(request: UpdateRequest) -> Json:
         await update.admit(request)
         post(UpdateRequested(request))
         return {"status": "self_update_started"}
+
+    return begin
+
+
+def self_update(begin: Callable[[UpdateRequest], Awaitable[Json]]) -> Handler[Payload]:
+    async def run(payload: Payload, command_id: str) -> Json:
+        return await begin(UpdateRequest(command_id, payload.image, payload.version))
 
     return Handler(
         name="self_update",

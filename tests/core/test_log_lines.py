@@ -7,10 +7,11 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from at_once import at_once
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agent.core.log_lines import NOTICE, log_text
+from agent.core.log_lines import NOTICE, STEP_BYTES, log_text
 
 NOW = datetime(2031, 5, 4, 12, 0, 0, 123456, tzinfo=UTC)
 NOW_STAMP = "2031-05-04T12:00:00.123456000Z"
@@ -30,8 +31,12 @@ def line(second: int, text: str, stream: int = 1) -> bytes:
     return frame(f"{stamp(second)} {text}\n".encode(), stream)
 
 
+def written(raw: bytes, max_bytes: int = ROOM) -> str:
+    return at_once(log_text(raw, max_bytes, NOW))
+
+
 def read(raw: bytes, max_bytes: int = ROOM) -> list[str]:
-    text = log_text(raw, max_bytes, NOW)
+    text = written(raw, max_bytes)
     return text.split("\n") if text else []
 
 
@@ -56,7 +61,7 @@ def test_the_log_of_a_tty() -> None:
 
 def test_an_empty_log() -> None:
     """Nothing in, nothing out."""
-    assert log_text(b"", ROOM, NOW) == ""
+    assert written(b"") == ""
 
 
 def test_a_line_in_several_pieces() -> None:
@@ -103,7 +108,7 @@ def test_an_empty_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "normal"),
+    ("stamped", "normal"),
     [
         ("2031-05-04T00:00:01Z", "2031-05-04T00:00:01.000000000Z"),
         ("2031-05-04T00:00:01.25Z", "2031-05-04T00:00:01.250000000Z"),
@@ -111,9 +116,9 @@ def test_an_empty_line() -> None:
         ("2031-05-03T22:00:01-02:00", "2031-05-04T00:00:01.000000000Z"),
     ],
 )
-def test_stamps_are_written_alike(written: str, normal: str) -> None:
+def test_stamps_are_written_alike(stamped: str, normal: str) -> None:
     """In UTC, with nine digits: what the server takes, and what can be compared."""
-    assert read(frame(f"{written} text\n".encode())) == [f"{normal} text"]
+    assert read(frame(f"{stamped} text\n".encode())) == [f"{normal} text"]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +174,9 @@ def test_what_is_too_large_loses_its_oldest_lines() -> None:
 def test_a_log_that_just_fits_is_whole() -> None:
     """One byte less costs a line."""
     raw = b"".join(line(second, "x" * 100) for second in range(10))
-    whole = log_text(raw, ROOM, NOW)
-    assert log_text(raw, cost_bytes(whole), NOW) == whole
-    assert log_text(raw, cost_bytes(whole) - 1, NOW) != whole
+    whole = written(raw)
+    assert written(raw, cost_bytes(whole)) == whole
+    assert written(raw, cost_bytes(whole) - 1) != whole
 
 
 def test_escapes_count() -> None:
@@ -189,6 +194,25 @@ def test_a_line_that_is_larger_than_everything() -> None:
     assert cost_bytes(f"{notice}\n{rest}") <= 1000
 
 
+# --- Pauses
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 2000, "\x1b" * 2000])
+@pytest.mark.parametrize("tty", [False, True])
+def test_it_pauses_all_along(text: str, tty: bool) -> None:
+    """Reading, writing and, where the size is in question, measuring: none goes on for long."""
+    one = f"{stamp(1)} {text}\n".encode()
+    raw = (one if tty else frame(one)) * (10 * STEP_BYTES // len(one))
+    pauses = len(list(log_text(raw, len(raw) // 2, NOW)))
+    assert pauses >= 20
+
+
+def test_a_tty_is_cut_between_lines() -> None:
+    """However long they are: what stands at a cut is not taken for a stamp of the engine's."""
+    lines = [f"{stamp(at % 60)} {stamp(7) * at}" for at in range(200)]
+    assert read("\n".join(lines).encode()) == sorted(lines, key=lambda each: each[:19])
+
+
 # --- Whatever comes
 
 ENTRIES = st.lists(
@@ -204,7 +228,7 @@ ENTRIES = st.lists(
 @given(st.binary(max_size=300), st.integers(150, 1000))
 def test_any_bytes_become_stamped_lines_within_the_budget(raw: bytes, max_bytes: int) -> None:
     """Nothing is raised, each line has a stamp, and the reply is never too large."""
-    text = log_text(raw, max_bytes, NOW)
+    text = written(raw, max_bytes)
     assert cost_bytes(text) <= max_bytes
     assert all(STAMPED.match(entry) for entry in text.split("\n") if text)
 
@@ -217,8 +241,8 @@ def test_every_line_is_there_and_each_stream_in_its_order(
     marked = [(second, f"{stream}:{text}", stream) for second, text, stream in entries]
     got = [entry.partition(" ")[2] for entry in read(b"".join(line(*each) for each in marked))]
     for number in (1, 2):
-        written = [text for _, text, stream in marked if stream == number]
-        assert [text for text in got if text.startswith(f"{number}:")] == written
+        given_it = [text for _, text, stream in marked if stream == number]
+        assert [text for text in got if text.startswith(f"{number}:")] == given_it
     assert len(got) == len(entries)
 
 
@@ -253,7 +277,7 @@ def test_where_pieces_end_makes_no_difference(
             cut += frame(whole[at : at + size], number)
             at += size
     together = frame(streams[1], 1) + frame(streams[2], 2)
-    assert log_text(cut, ROOM, NOW) == log_text(together, ROOM, NOW)
+    assert written(cut) == written(together)
 
 
 @given(ENTRIES, st.integers(150, 2000))

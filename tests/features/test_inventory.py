@@ -74,7 +74,8 @@ async def test_the_whole_list() -> None:
     }
     assert entry["StartedAt"] == "2026-01-01T00:00:00.000000Z"
     assert entry["Env"] == {"TZ": "UTC"}
-    assert list(entry["RepoDigests"]) == world.engine.digests[entry["ImageID"]]
+    image = world.engine.image_store.images[entry["ImageID"]]
+    assert list(entry["RepoDigests"]) == image.repo_digests
     assert "StartedAt" not in listed["job"]
 
 
@@ -105,7 +106,7 @@ async def test_an_image_removed_by_force() -> None:
     """Its digests are gone, the container is not, and nobody asks for them every time."""
     world = World()
     web = world.engine.add("web", running=True)
-    del world.engine.digests[world.engine.boxes[web].image_id]
+    world.engine.image_store.lose(world.engine.boxes[web].image_id)
     assert list((await world.list())["web"]["RepoDigests"]) == []
     assert await world.asked() == Counter({"containers": 1})
 

@@ -6,10 +6,22 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import docker
 import pytest
-from engine import IMAGE, Containers, OwnEngine, connect, find_engine, make_busybox_image
+from docker_registry import DockerRegistry
+from engine import (
+    IMAGE,
+    Containers,
+    OwnEngine,
+    busybox_root,
+    connect,
+    find_engine,
+    make_busybox_image,
+)
+from image_registry import ImageRegistry
+from integration.served import Served, serve
 
 from agent.hub.server import Hub
 
@@ -73,7 +85,30 @@ async def own_engine() -> AsyncIterator[OwnEngine]:
 
 
 @pytest.fixture
+def image_registry() -> Iterator[ImageRegistry]:
+    """A registry that gives anybody what the test put into it."""
+    with ImageRegistry(busybox_root()) as registry:
+        yield registry
+
+
+@pytest.fixture
+async def docker_registry() -> AsyncIterator[DockerRegistry]:
+    """A registry that asks who one is."""
+    if obstacle := DockerRegistry.obstacle():
+        pytest.skip(obstacle)
+    async with DockerRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
     """A server that asks nothing by itself."""
     async with Hub(poll_s=None) as hub:
         yield hub
+
+
+@pytest.fixture
+async def served(hub: Hub, engine_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """A host on the engine that a user's client would find."""
+    async with serve(hub, engine_url, tmp_path) as served:
+        yield served

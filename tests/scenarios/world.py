@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from fakes.engine import FakeEngine
+from fakes.http_probe import FakeProbe
 from fakes.store import MemoryStore
+from fakes.telemetry import FakeMeter
 
+from agent.adapters.compose_files import LocalComposeFiles
 from agent.adapters.no_update import NoSelfUpdate
+from agent.adapters.stack_files import StackFiles
 from agent.adapters.websocket import WebSocketServer
 from agent.assembly import Agent, Ports, assemble
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.machine import StopRequested
-from agent.features.catalogue import CAPABILITIES, catalogue
+from agent.core.stats import Counters
+from agent.features.catalogue import ComposeTools, Equipment, catalogue
 from agent.hub.host import Host
 from agent.hub.server import Hub
-from agent.ports import HostLook, SelfUpdate
+from agent.ports import HostLook, SelfUpdate, StatsSource
 from agent.runtime.registrar import Presentation
 from agent.runtime.runtime import Move
 
@@ -52,6 +57,13 @@ class QuietBeat:
         self.pulses += 1
 
 
+class NoFigures:
+    """Samples every few seconds are noise in a scenario that is not about them."""
+
+    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
+        return {}
+
+
 class NamedHost:
     def look(self, *, container_subnets: Sequence[str]) -> HostLook:
         return HostLook(name="rack7", machine="x86_64", addresses=("192.0.2.7",))
@@ -69,6 +81,10 @@ class World:
         self.hub = Hub(poll_s=poll_s)
         self.engine = FakeEngine()
         self.store = MemoryStore()
+        self.figures: StatsSource = NoFigures()
+        self.meter = FakeMeter()
+        self.meter.is_blind = True
+        self.http = FakeProbe()
         self.tokens = Tokens()
         self.update: SelfUpdate = NoSelfUpdate()
         self.rng = random.Random(seed)
@@ -100,6 +116,9 @@ class World:
         agent = assemble(
             Ports(
                 server=WebSocketServer(f"{self.hub.url}/api/agent/ws"),
+                history=lambda token: WebSocketServer(
+                    f"{self.hub.url}/api/stats/ws/ingest", bearer=token
+                ),
                 engine=self.engine,
                 store=self.store,
                 host=NamedHost(),
@@ -108,16 +127,26 @@ class World:
                 clock=utcnow,
                 rng=self.rng,
             ),
-            Presentation("3.0.0", "1.1", {**CAPABILITIES, "self_update": False}, agent_name),
+            Presentation("3.0.0", "1.1", agent_name),
             backoff=backoff or Backoff(1.0, 60.0),
             credentials=lambda: self.tokens,
-            features=lambda runtime: catalogue(self.engine, None, detach=runtime.detach),
+            features=lambda services, history: catalogue(services, self.equipment(), history),
             strict=True,
         )
         self.agent = agent
         agent.runtime.observe(self._moved)
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(agent.runtime.run(), name="agent")
+
+    def equipment(self) -> Equipment:
+        return Equipment(
+            stats=self.figures,
+            meter=self.meter,
+            http=self.http,
+            compose=ComposeTools(None, StackFiles(Path("/nonexistent")), "not here"),
+            compose_files=LocalComposeFiles(),
+            home="/nonexistent",
+        )
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the end."""

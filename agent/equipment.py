@@ -1,0 +1,56 @@
+"""What the host offers beside its engine, found out when the agent starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agent.adapters.compose import candidates, find_compose
+from agent.adapters.compose_files import LocalComposeFiles
+from agent.adapters.engine import Endpoint
+from agent.adapters.engine_stats import EngineStats
+from agent.adapters.host_meter import LinuxHostMeter
+from agent.adapters.http_probe import LazyHttpProbe
+from agent.adapters.stack_files import StackFiles
+from agent.core.own_container import OwnContainer
+from agent.features.catalogue import ComposeTools, Equipment
+from agent.ports import Engine
+
+
+@asynccontextmanager
+async def equipped(
+    engine: Engine,
+    endpoint: Endpoint,
+    own: OwnContainer | None,
+    *,
+    environ: Mapping[str, str],
+    data_path: Path,
+    stacks_dir: Path,
+    host_stacks_dir: Path | None = None,
+) -> AsyncIterator[Equipment]:
+    """The real things, for the daemon and for whoever wants to see it at work.
+
+    Args:
+        endpoint: Where `engine` is.
+        own: The container we run in; None natively.
+        data_path: Where what Compose must not read elsewhere is kept while it runs.
+        stacks_dir: Where Compose projects are deployed to.
+        host_stacks_dir: The same as the engine's host sees it, if somebody told us.
+    """
+    stacks, http = StackFiles(stacks_dir), LazyHttpProbe()
+    program, why_not = await find_compose(candidates(environ), endpoint, private_dir=data_path)
+    host_path = None if host_stacks_dir is None else str(host_stacks_dir)
+    try:
+        yield Equipment(
+            stats=EngineStats(engine),
+            meter=LinuxHostMeter(contained=own is not None),
+            http=http,
+            compose=ComposeTools(program, stacks, why_not or stacks.obstacle(), host_path),
+            compose_files=LocalComposeFiles(),
+            home=environ.get("HOME", ""),
+            own=own,
+        )
+    finally:
+        stacks.close()
+        await http.rest()
