@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,7 +93,7 @@ def test_the_services() -> None:
     ]
     watched.sees({"web": "starting", "web-db": "running", "another": "running"})
     assert watched.payload(0.0)["services"] == [
-        {"name": "web", "status": "starting", "image": "nginx", "message": "web is starting"},
+        {"name": "web", "status": "running", "image": "nginx", "message": "web is starting"},
         {
             "name": "web-db",
             "status": "running",
@@ -100,6 +101,17 @@ def test_the_services() -> None:
             "message": "web-db is running",
         },
     ]
+
+
+@pytest.mark.parametrize("later", ["exited", "restarting", "starting", "unhealthy"])
+def test_what_has_run_counts(later: str) -> None:
+    """The server's bar is drawn by those that run: one that did its work, or gets ill, must not set it back."""
+    watched = progress()
+    watched.feed(container("paper-web-1", "Started"))
+    watched.enter("starting", "waiting")
+    watched.sees({"web": later})
+    (web, _) = watched.payload(0.0)["services"]
+    assert (web["status"], web["message"]) == ("running", f"web is {later}")
 
 
 def test_twice_a_second() -> None:

@@ -77,6 +77,18 @@ class Served:
             ]
             raise AssertionError(f"{told} is not {list(effects)}") from None
 
+    @staticmethod
+    def patience() -> asyncio.Timeout:
+        """A busy machine may take its time; a test that passes never waits this long."""
+        return asyncio.timeout(ONLINE_S)
+
+    async def next_frame(self) -> None:
+        """Waits until something was sent or received."""
+        came = asyncio.Event()
+        forget = self.hub.listen(lambda _: came.set())
+        await came.wait()
+        forget()
+
     async def told(self, kind: str, container_id: str = "", **values: Any) -> Mapping[str, Any]:
         """The payload of the next event of this kind, container, and values from now on."""
         loop = asyncio.get_running_loop()

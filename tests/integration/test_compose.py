@@ -14,10 +14,10 @@ from typing import Any
 
 import docker
 import pytest
-from engine import NAME_PREFIX
+from docker_registry import PASSWORD, USER, DockerRegistry
+from engine import IDLE, NAME_PREFIX
 from fakes.channel import FakeChannel
 from fakes.store import MemoryStore
-from registry import Registry
 from runtime.kitchen import Kitchen
 
 from agent.adapters.compose import DockerCompose, candidates, find_compose
@@ -236,29 +236,26 @@ async def test_an_image_that_is_nowhere(world: World) -> None:
 
 
 async def test_a_registry_that_asks_for_credentials(
-    world: World, docker_client: docker.APIClient
+    world: World, docker_client: docker.APIClient, docker_registry: DockerRegistry
 ) -> None:
     """The one stored for it is used, and no other; without one, the registry's own words come back."""
-    async with Registry(docker_client, world.image, user="me", password="hush") as registry:
-        services = f"  web: {{image: '{registry.reference}', network_mode: none}}\n"
-        refused = await world.deployed(services, pull_images=True)
-        assert refused["error"].startswith("pulling: ")
-        assert "no basic auth credentials" in refused["error"]
+    reference = docker_registry.push(docker_client, "paper:1", IDLE, base=world.image)
+    services = f"  web: {{image: '{reference}', network_mode: none}}\n"
+    refused = await world.deployed(services, pull_images=True)
+    assert refused["error"].startswith("pulling: ")
+    assert "no basic auth credentials" in refused["error"]
 
-        host = registry.reference.partition("/")[0]
-        credentials = [
-            {"registry_url": "", "username": "somebody", "password": "else"},
-            {"registry_url": f"http://{host}/", "username": "me", "password": "hush"},
-        ]
-        try:
-            result = await world.deployed(
-                services, pull_images=True, registry_credentials=credentials
-            )
-            assert result["success"]
-            assert result["services"]["web"]["image"] == registry.reference
-            assert registry.asked[-1][0] == "me"
-        finally:
-            docker_client.remove_image(registry.reference, force=True)
+    host = reference.partition("/")[0]
+    credentials = [
+        {"registry_url": "", "username": "somebody", "password": "else"},
+        {"registry_url": f"http://{host}/", "username": USER, "password": PASSWORD},
+    ]
+    try:
+        result = await world.deployed(services, pull_images=True, registry_credentials=credentials)
+        assert result["success"]
+        assert result["services"]["web"]["image"] == reference
+    finally:
+        docker_client.remove_image(reference, force=True)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import docker
 import pytest
-from engine import Containers
-from registry import Registry
+from docker_registry import PASSWORD, USER, DockerRegistry
+from engine import IDLE, Containers
 
 from agent.adapters.engine import DockerEngine, Endpoint
 from agent.ports import (
@@ -277,30 +277,28 @@ async def test_pulling_what_is_no_reference(engine: DockerEngine) -> None:
 
 
 async def test_pulling_with_credentials(
-    engine: DockerEngine, docker_client: docker.APIClient, busybox_image: str
+    engine: DockerEngine,
+    docker_client: docker.APIClient,
+    docker_registry: DockerRegistry,
+    busybox_image: str,
 ) -> None:
     """They reach the registry that is asked, each step is told, and a wrong password is not quoted."""
-    registry = Registry(docker_client, busybox_image, user="ann", password="s3cret")
-    async with registry:
-        with pytest.raises(EngineRefused, match="no basic auth credentials"):
-            await engine.pull(registry.reference, deadline_s=DEADLINE_S)
-        with pytest.raises(EngineRefused) as refusal:
-            await engine.pull(
-                registry.reference, auth=RegistryAuth("ann", "wr0ng"), deadline_s=DEADLINE_S
-            )
-        assert "wr0ng" not in str(refusal.value)
-        told: list[Json] = []
-        login = RegistryAuth("ann", "s3cret", registry.reference.partition("/")[0])
-        await engine.pull(
-            registry.reference, auth=login, deadline_s=DEADLINE_S, progress=told.append
-        )
+    reference = docker_registry.push(docker_client, "paper:1", IDLE, base=busybox_image)
+    with pytest.raises(EngineRefused, match="no basic auth credentials"):
+        await engine.pull(reference, deadline_s=DEADLINE_S)
+    with pytest.raises(EngineRefused) as refusal:
+        await engine.pull(reference, auth=RegistryAuth(USER, "wr0ng"), deadline_s=DEADLINE_S)
+    assert "wr0ng" not in str(refusal.value)
+    told: list[Json] = []
+    login = RegistryAuth(USER, PASSWORD, reference.partition("/")[0])
+    await engine.pull(reference, auth=login, deadline_s=DEADLINE_S, progress=told.append)
     try:
-        image = await engine.inspect_image(registry.reference, deadline_s=DEADLINE_S)
-        assert registry.reference in image["RepoTags"]
+        image = await engine.inspect_image(reference, deadline_s=DEADLINE_S)
+        assert reference in image["RepoTags"]
         assert told[0]["status"].startswith("Pulling from")
         assert told[-1]["status"].startswith("Status: ")
     finally:
-        await engine.remove_image(registry.reference, force=True, deadline_s=DEADLINE_S)
+        await engine.remove_image(reference, force=True, deadline_s=DEADLINE_S)
 
 
 async def test_a_stock_engine_forbids_nothing(engine: DockerEngine) -> None:

@@ -55,6 +55,11 @@ _LAYER_DONE = ("Download complete", "Pull complete", "Already exists")
 class _Service:
     image: str
     status: str = "pending"
+    has_run: bool = False
+
+    def become(self, status: str) -> None:
+        self.status = status
+        self.has_run |= status == "running"
 
 
 class Progress:
@@ -110,7 +115,7 @@ class Progress:
         for name, status in statuses.items():
             if (service := self._services.get(name)) is not None:
                 self._is_new |= service.status != status
-                service.status = status
+                service.become(status)
 
     def due(self, at_s: float) -> bool:
         """Whether `payload` has something new and enough time has passed; a new stage does not wait."""
@@ -131,7 +136,8 @@ class Progress:
             payload["services"] = [
                 {
                     "name": name,
-                    "status": service.status,
+                    # One that has done its work, or fails later, would set the bar back.
+                    "status": "running" if service.has_run else service.status,
                     "image": service.image,
                     "message": f"{name} is {service.status}",
                 }
@@ -154,7 +160,7 @@ class Progress:
         else:
             self._says(message)
         if (service := self._services.get(self._service_of(name))) is not None:
-            service.status = _STATUS_OF_VERB[verb]
+            service.become(_STATUS_OF_VERB[verb])
 
     def _says(self, message: str) -> None:
         self._is_new |= message != self._message

@@ -10,6 +10,9 @@ from agent.core.pull_progress import PullProgress
 from agent.features.telling import Teller
 from agent.ports import Json
 
+STARTED: Json = {"status": "update_started"}
+"""The acknowledgement."""
+
 _MESSAGES = {
     "pulling": "Pulling {new_image}",
     "configuring": "Reading the configuration of {name}",
@@ -65,9 +68,9 @@ class Reporter:
         error = f"The update of {update.name} to {update.new_image} failed"
         self._teller.complain(error, details=details, container_id=update.container_id)
 
-    def acknowledge(self, update: Update, payload: Json) -> None:
+    def acknowledge(self, update: Update) -> None:
         """Once more, for an update that a process before us began: its reply may have died with it."""
-        self._teller.answer(update.command_id, payload)
+        self._teller.answer(update.command_id, STARTED)
 
     def completed(self, payload: Json) -> None:
         """Only where the outbox cannot be written: this way it may be lost."""

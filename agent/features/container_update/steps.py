@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from agent.core.container_update import (
-    Dependent,
     ImagePulled,
     LeftoversRemoved,
     NewCreated,
@@ -16,13 +14,9 @@ from agent.core.container_update import (
     OldSetAside,
     StepFailed,
     Update,
-    UpdatePlanned,
-    finish_by,
-    lack_of_time,
 )
 from agent.core.machine import Event
 from agent.core.own_container import OwnContainer
-from agent.core.recreate import dependent
 from agent.features.claims import Claims
 from agent.features.container_update.attempt import Attempt
 from agent.features.container_update.dependents import Dependents
@@ -36,6 +30,7 @@ from agent.features.container_update.looking import (
     state_of,
 )
 from agent.features.container_update.making import Maker
+from agent.features.container_update.planning import Planner
 from agent.features.container_update.record import to_job
 from agent.features.container_update.reporting import Reporter
 from agent.features.container_update.rollback import Rollback
@@ -58,7 +53,6 @@ class Steps:
     """The activities of `statecharts/container_update.toml`, for one update.
 
     Args:
-        own: The container we run in: it must not lose its namespaces to an update.
         claims: Holds what is worked on, until the update has ended.
     """
 
@@ -73,15 +67,16 @@ class Steps:
         claims: Claims,
     ) -> None:
         self._engine, self._store, self._clock = services.engine, services.store, services.clock
-        self._attempt, self._reporter, self._own, self._claims = attempt, reporter, own, claims
+        self._attempt, self._reporter, self._claims = attempt, reporter, claims
         self._maker = Maker(services.engine, command_id)
+        self._planner = Planner(services, self._maker, attempt, own)
         self._dependents = Dependents(services.engine, self._maker, services.clock)
         self._rollback = Rollback(services.engine)
 
     def by_name(self) -> Mapping[str, Activity]:
         return {
             "pull": self._step("pulling", self.pull),
-            "plan": self._step("configuring", self.plan),
+            "plan": self._step("configuring", self._planner.plan),
             "set_aside": self._step("backup", self.set_aside),
             "create": self._step("creating", self.create),
             "start": self._step("starting", self.start),
@@ -120,39 +115,6 @@ class Steps:
         )
         image = await self._engine.inspect_image(update.new_image, deadline_s=LOOK_S)
         return ImagePulled(str(image["Id"]))
-
-    async def plan(self, update: Update) -> Event:
-        old = await self._engine.inspect_container(update.container_id, deadline_s=LOOK_S)
-        if old.get("Image") == update.new_image_id:
-            return StepFailed(f"{update.name} already runs {update.new_image}: nothing to do")
-        if name_of(old) != update.name:
-            return StepFailed(f"{update.name} has been renamed to {name_of(old)} meanwhile")
-        await self._maker.recreation(old, update.new_image)  # better to fail now than half-way
-        dependents = await self._find_dependents(update)
-        if any(self._own and self._own.is_meant_by(each.id) for each in dependents):
-            return StepFailed(
-                f"the agent's own container shares a namespace of {update.name} and would be cut off; "
-                "update it by hand"
-            )
-        if self._attempt.is_given_up:
-            return StepFailed("the server no longer waits for it")
-        now = self._clock()
-        until = finish_by(self._attempt.acknowledged_at or now)
-        planned = replace(update, was_running=is_running(old), finish_by=until)
-        if why := lack_of_time(planned, now):
-            return StepFailed(why)
-        return UpdatePlanned(is_running(old), dependents, until)
-
-    async def _find_dependents(self, update: Update) -> tuple[Dependent, ...]:
-        found = []
-        for listed in await self._engine.containers(deadline_s=LOOK_S):
-            inspected = await find(self._engine, str(listed["Id"]))
-            if inspected is not None and dependent(
-                inspected, old_id=update.container_id, old_name=update.name
-            ):
-                each = Dependent(str(listed["Id"]), name_of(inspected), is_running(inspected))
-                found.append(each)
-        return tuple(found)
 
     # From here on it can be undone
 
