@@ -19,6 +19,9 @@ from agent.ports import Batch, Json
 SEEN_ROWS = 2048  # eight times what the engine can replay
 _PRUNE_ROWS = 256  # delivered rows that may pile up before they are removed together
 
+_SERVER_WAITS = timedelta(minutes=30)
+"""For nothing longer than this."""
+
 _LEDGER_ROWS = 10_000
 _LEDGER_AGE = timedelta(days=7)
 
@@ -226,16 +229,22 @@ def finish(db: sqlite3.Connection, command_id: str, outcome: str, now: datetime)
         )
 
 
-def unfinished(db: sqlite3.Connection, instance: str) -> list[Entry]:
+def answered(db: sqlite3.Connection, command_id: str) -> None:
+    with db:
+        db.execute("UPDATE ledger SET is_answered = 1 WHERE command_id = ?", (command_id,))
+
+
+def unanswered(db: sqlite3.Connection, instance: str, now: datetime) -> list[Entry]:
     rows = db.execute(
-        "SELECT * FROM ledger WHERE outcome IS NULL AND begun_by != ? ORDER BY rowid",
-        (instance,),
+        "SELECT * FROM ledger WHERE begun_by != ? AND NOT is_answered"
+        " AND (outcome IS NULL OR finished_at >= ?) ORDER BY rowid",
+        (instance, rfc3339(now - _SERVER_WAITS)),
     )
     return [_entry(row) for row in rows]
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    id_, action, subject, sha256, repeat, began_at, _by, outcome, _at = row
+    id_, action, subject, sha256, repeat, began_at, _by, outcome, *_ = row
     known_outcome = None if outcome is None else json.loads(outcome)
     return Entry(id_, action, subject, sha256, Repeat(repeat), began_at, known_outcome)
 

@@ -52,7 +52,8 @@ _TABLES = (
         began_at TEXT NOT NULL,
         begun_by TEXT NOT NULL,
         outcome TEXT,
-        finished_at TEXT
+        finished_at TEXT,
+        is_answered INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX ledger_finished ON ledger(finished_at)",
     # In the order in which they began, which a new record of the same job keeps.

@@ -110,8 +110,11 @@ class SqliteStore:
         text = records.outcome_json(outcome)
         await self._call(lambda db, now: records.finish(db, command_id, text, now))
 
-    async def unfinished(self) -> list[Entry]:
-        return await self._call(lambda db, _: records.unfinished(db, self._instance))
+    async def answered(self, command_id: str) -> None:
+        await self._call(lambda db, _: records.answered(db, command_id))
+
+    async def unanswered(self) -> list[Entry]:
+        return await self._call(lambda db, now: records.unanswered(db, self._instance, now))
 
     async def save_job(self, job: Job) -> None:
         row = records.job_row(job)

@@ -69,8 +69,14 @@ class Store(Protocol):
     async def finish(self, command_id: str, outcome: Json) -> None:
         """Records the reply of a command that ran, whether it succeeded or not."""
 
-    async def unfinished(self) -> list[Entry]:
-        """Commands that a process before us began and did not finish."""
+    async def answered(self, command_id: str) -> None:
+        """Records that the reply has arrived: nobody has to send it again."""
+
+    async def unanswered(self) -> list[Entry]:
+        """Commands that a process before us began, and whose reply is not known to have arrived.
+
+        One without an outcome was not finished; one with an outcome is given only while a server may wait for it.
+        """
 
     # Jobs: work that a later process goes on with
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.core import replies
@@ -14,6 +13,9 @@ from agent.runtime.session import Session
 
 FULL_S = 0.5
 """When the link is full, this long until the next try: it empties a batch at a time."""
+
+UNCONFIRMED_BYTES = 2 * 1024 * 1024
+"""Of replies that are kept until they are known to have arrived. What is on its way to a peer that reads is less."""
 
 log = logging.getLogger("agent.commands")
 
@@ -33,6 +35,7 @@ class Answers:
 
     def __init__(self, session: Session, *, clock: Clock) -> None:
         self._session, self._clock = session, clock
+        self._unconfirmed_bytes = 0
 
     async def send(self, request: Request, outcome: Outcome, expires_s: float) -> Sent | None:
         """Sends the reply; None if there was no session until the server waited no more (`expires_s`, loop time)."""
@@ -45,16 +48,26 @@ class Answers:
             return None
         return Sent(request, message, mark, expires_s)
 
-    async def until_confirmed(self, sent: Sent) -> None:
-        """Sends it again over the next session for as long as no pong has shown that it arrived."""
+    def has_room(self, sent: Sent) -> bool:
+        """Whether a reply may be kept until it is confirmed that could as well be asked for again."""
+        return self._unconfirmed_bytes + len(sent.message) <= UNCONFIRMED_BYTES
+
+    async def until_confirmed(self, sent: Sent) -> bool:
+        """Sends it again over the next session for as long as no pong has shown that it arrived; false: none did."""
         mark = sent.mark
-        with suppress(TimeoutError):
+        self._unconfirmed_bytes += len(sent.message)
+        try:
             async with asyncio.timeout_at(sent.expires_s):
                 while True:
                     try:
-                        return await self._session.confirmed(mark)
+                        await self._session.confirmed(mark)
+                        return True
                     except LinkClosed:
                         mark = await self._send(sent.request, sent.message)
+        except TimeoutError:
+            return False  # nobody waits for it any more
+        finally:
+            self._unconfirmed_bytes -= len(sent.message)
 
     async def _send(self, request: Request, message: bytes) -> int:
         while True:

@@ -178,7 +178,11 @@ class Dispatcher:
             if not self._owed:
                 self._idle.set()
         if to_confirm is not None:
-            await self._answers.until_confirmed(to_confirm)
+            await self._confirm(to_confirm)
+
+    async def _confirm(self, sent: Sent) -> None:
+        if await self._answers.until_confirmed(sent):
+            await self._once.answered(sent.request.id)
 
     # Carrying out
 
@@ -189,7 +193,9 @@ class Dispatcher:
         if outcome.error:
             log.warning("%s failed: %s", request.name, outcome.error)
         sent = await self._answers.send(request, outcome, request.received_s + waits_s)
-        return sent if handler.repeat is not None else None
+        if handler.repeat is not None:
+            return sent
+        return sent if sent is not None and self._answers.has_room(sent) else None
 
     async def _outcome(
         self, request: Request, handler: Handler[Any], payload: BaseModel, waits_s: float
@@ -209,27 +215,32 @@ class Dispatcher:
         return late if handler.repeat is None else await self._once.record(request, late)
 
     async def _answer_leftovers(self) -> None:
-        """Finds out about, and answers, what a process before us left undone."""
+        """Answers what a process before us left unanswered, and finds out about what it left undone."""
         try:
-            entries = await self._once.left_undone()
+            entries = await self._once.left_unanswered()
         except StoreError as error:
-            log.warning("what a process before left undone cannot be read: %s", error)
+            log.warning("what a process before left unanswered cannot be read: %s", error)
             self._leftovers_answered = False  # the next session tries again
             return
         loop = asyncio.get_running_loop()
         for entry in entries:
-            flat = entry.action in self._operations
+            flat = (
+                entry.action not in self._commands
+            )  # where both have the name, the server asks for the command
             handler = (self._operations if flat else self._commands).get(entry.action)
             if handler is None or self._once.is_live(entry.command_id):
                 continue
             request = Request(entry.command_id, entry.action, {}, flat, loop.time())
             outcome = await self._once.find_out(request, handler, entry)
-            log.warning(
-                "%s was interrupted by the end of the agent: %s",
-                entry.action,
-                outcome.error or "it had been done",
-            )
-            await self._answers.send(request, outcome, loop.time() + LEFTOVER_WAITS_S)
+            if entry.outcome is None:
+                log.warning(
+                    "%s was interrupted by the end of the agent: %s",
+                    entry.action,
+                    outcome.error or "it had been done",
+                )
+            sent = await self._answers.send(request, outcome, loop.time() + LEFTOVER_WAITS_S)
+            if sent is not None:
+                self._detach(self._confirm(sent), f"reply to {entry.action}")
 
 
 async def _run(handler: Handler[Any], payload: BaseModel, request: Request) -> Outcome:

@@ -48,6 +48,7 @@ class Once:
         self._store, self._clock = store, clock
         self._lanes: dict[str, _Lane] = {}
         self._live: dict[str, tuple[str, asyncio.Future[Outcome]]] = {}  # id -> payload hash, end
+        self._recorded: set[str] = set()  # ids whose reply is not known to have arrived
 
     async def carry_out(
         self, request: Request, handler: Handler[Any], payload: BaseModel, run: Run
@@ -71,25 +72,39 @@ class Once:
                     await self._store.finish(request.id, outcome.recorded())
                 except (ValueError, TypeError):  # too large, or no JSON: that it was done is kept
                     await self._store.finish(request.id, {"payload": {}})
+                self._recorded.add(request.id)
         except (StoreError, TimeoutError) as error:
             why = str(error) or "no answer"
             log.warning("the outcome of %s is not recorded: %s", request.name, why)
         return outcome
 
-    async def left_undone(self) -> list[Entry]:
-        """What a process before us began and did not finish.
+    async def answered(self, request_id: str) -> None:
+        """The reply has arrived. If that cannot be written down, a later process may send it again."""
+        if request_id in self._recorded:
+            self._recorded.discard(request_id)
+            try:
+                async with asyncio.timeout(LEDGER_S):
+                    await self._store.answered(request_id)
+            except (StoreError, TimeoutError) as error:
+                log.debug("that %s was answered is not recorded: %s", request_id, error)
+
+    async def left_unanswered(self) -> list[Entry]:
+        """What a process before us began, and perhaps finished, without its reply being known to have arrived.
 
         Raises:
             StoreError: It cannot be read.
         """
-        return await self._store.unfinished()
+        return await self._store.unanswered()
 
     def is_live(self, request_id: str) -> bool:
         """Whether somebody repeats it right now, and is told what came of it."""
         return request_id in self._live
 
     async def find_out(self, request: Request, handler: Handler[Any], entry: Entry) -> Outcome:
-        """Whether `entry` was done after all; recorded, and told to whoever repeats it meanwhile."""
+        """What came of `entry`, or whether it was done after all; recorded, and told to whoever repeats it now."""
+        if entry.outcome is not None:
+            self._recorded.add(entry.command_id)
+            return Outcome.of(entry.outcome)
         with self._shared(entry.command_id, entry.payload_sha256) as ending:
             outcome = await self.record(request, await _probe(handler, entry))
             ending.set_result(outcome)

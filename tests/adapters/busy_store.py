@@ -41,8 +41,9 @@ async def deliver(store: SqliteStore) -> None:
 
 async def carry_out(store: SqliteStore, world: Path, round_: int) -> None:
     """The server sends the last round's commands again, then new ones."""
-    for entry in await store.unfinished():
-        say("orphan", entry.command_id)
+    for entry in await store.unanswered():
+        if entry.outcome is None:
+            say("orphan", entry.command_id)
     first = max(0, (round_ - 1) * COMMANDS_A_ROUND)
     for n in range(first, (round_ + 1) * COMMANDS_A_ROUND):
         command = Entry(f"c{n}", "restart", "", "", Repeat.NEVER, "2026-01-01T00:00:00Z")

@@ -235,17 +235,22 @@ class TestContract:
             await store.finish("c1", {"output": "x" * 5000})
         assert await store.begin(entry()) == entry()
 
-    async def test_unfinished_are_those_of_a_dead_process(self, store: Store, home: Home) -> None:
-        """Our own running commands are not among them, those that were finished are not, in either process."""
-        for command_id in ("dead 1", "finished", "dead 2", "finished later"):
+    async def test_unanswered_are_those_of_a_dead_process(self, store: Store, home: Home) -> None:
+        """Our own are not among them; those that a dead one finished are, unless their reply arrived."""
+        for command_id in ("dead 1", "answered", "dead 2", "finished"):
             await store.begin(entry(command_id))
-        await store.finish("finished", {"success": True})
-        assert await store.unfinished() == []
+        for command_id in ("answered", "finished"):
+            await store.finish(command_id, {"success": True})
+        await store.answered("answered")
+        await store.answered("never begun")
+        assert await store.unanswered() == []
 
         second = await home.open()
         await second.begin(entry("running"))
-        await second.finish("finished later", {"success": False})
-        assert await second.unfinished() == [entry("dead 1"), entry("dead 2")]
+        finished = replace(entry("finished"), outcome={"success": True})
+        assert await second.unanswered() == [entry("dead 1"), entry("dead 2"), finished]
+        await second.answered("finished")
+        assert await second.unanswered() == [entry("dead 1"), entry("dead 2")]
 
     async def test_jobs_are_found_again(self, store: Store, home: Home) -> None:
         """A job is where it was last said to be, in the order in which the jobs began, for the next process too."""
@@ -491,7 +496,7 @@ async def test_the_ledger_is_bounded(stores: Stores, tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "agent.db")
     with db:
         db.executemany(
-            "INSERT INTO ledger VALUES (?, '', '', '', 'redo', '', '', '{}', '2026-01-01')",
+            "INSERT INTO ledger VALUES (?, '', '', '', 'redo', '', '', '{}', '2026-01-01', 1)",
             [(str(n),) for n in range(9_999)],
         )
     await store.begin(entry("next"))
@@ -553,7 +558,7 @@ async def test_memory_moves_to_the_directory(stores: Stores, blocked: Path) -> N
     blocked.parent.unlink()
     await store.prove_writable()
     await store.delivered([in_flight])  # confirmed under the number it had in memory
-    assert await store.unfinished() == []  # it is still ours
+    assert await store.unanswered() == []  # it is still ours
     await store.close()
 
     found = stores(blocked)
@@ -561,7 +566,7 @@ async def test_memory_moves_to_the_directory(stores: Stores, blocked: Path) -> N
     assert await keys(found) == ["2"]
     assert await found.seen() == {"1", "2"}
     assert await found.known() == {WEB: Known("web", "nginx", True)}
-    assert await found.unfinished() == [entry()]
+    assert await found.unanswered() == [entry()]
 
 
 async def test_memory_joins_what_the_directory_holds(stores: Stores, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class MemoryStore:
         self.containers: dict[str, Known] | None = None
         self.ledger: dict[str, Entry] = {}
         self.begun: dict[str, Job] = {}
+        self.replied: set[str] = set()
         self.broken: StoreError | None = None
         self._orphans: list[str] = []
 
@@ -35,7 +36,7 @@ class MemoryStore:
         """What the next process finds."""
         found = copy.deepcopy(self)
         found.broken = None
-        found._orphans = [id_ for id_, entry in found.ledger.items() if entry.outcome is None]
+        found._orphans = [id_ for id_ in found.ledger if id_ not in found.replied]
         return found
 
     def _check(self) -> None:
@@ -103,10 +104,13 @@ class MemoryStore:
         if entry and entry.outcome is None:
             self.ledger[command_id] = replace(entry, outcome=outcome)
 
-    async def unfinished(self) -> list[Entry]:
+    async def answered(self, command_id: str) -> None:
         self._check()
-        entries = [self.ledger[id_] for id_ in self._orphans]
-        return [entry for entry in entries if entry.outcome is None]
+        self.replied.add(command_id)
+
+    async def unanswered(self) -> list[Entry]:
+        self._check()
+        return [self.ledger[id_] for id_ in self._orphans if id_ not in self.replied]
 
     async def save_job(self, job: Job) -> None:
         json.dumps(job.record, allow_nan=False)

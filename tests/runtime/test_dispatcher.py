@@ -26,6 +26,7 @@ from agent.ports import (
     Priority,
     StoreError,
 )
+from agent.runtime.answers import UNCONFIRMED_BYTES
 from agent.runtime.dispatcher import MAX_RUNNING, Dispatcher
 from agent.runtime.once import NOT_DONE, UNKNOWN_OUTCOME
 from agent.runtime.session import Session
@@ -170,6 +171,10 @@ async def test_a_container_action_is_answered_flat() -> None:
     async with desk.open() as link:
         desk.operation("inspect")
         assert await link.reply("r1") == {"correlation_id": "r1", "success": True, "did": "r1"}
+
+
+async def _large() -> Json:
+    return {"text": "x" * (UNCONFIRMED_BYTES * 2 // 5)}
 
 
 async def _fails() -> None:
@@ -365,7 +370,8 @@ async def test_a_change_that_times_out_is_in_the_ledger() -> None:
         await link.reply("r1")
         outcome = desk.store.ledger["r1"].outcome
         assert outcome == {"error": "create took longer than 30 s"}
-        assert await desk.store.restarted().unfinished() == []
+        (left,) = await desk.store.restarted().unanswered()
+        assert left.outcome == outcome
 
 
 async def test_too_many_at_once() -> None:
@@ -502,8 +508,8 @@ async def test_the_reply_to_a_change_is_sent_until_it_is_confirmed() -> None:
     assert desk.work.done == [(0.0, "r1")]
 
 
-async def test_the_reply_to_a_read_is_not_repeated() -> None:
-    """Whoever asked has asked again by then."""
+async def test_the_reply_to_a_read_is_sent_until_it_is_confirmed() -> None:
+    """It goes out again as well, as long as somebody waits. It used to be lost, and to be waited for to the last."""
     desk = Desk()
     async with desk.jobs:
         async with desk.connected() as first:
@@ -512,8 +518,34 @@ async def test_the_reply_to_a_read_is_not_repeated() -> None:
             first.cut()
             await asyncio.sleep(1)
         async with desk.connected() as second:
+            await second.reply("r1")
+            await desk.session.confirm()
+            second.cut()
+            await asyncio.sleep(1)
+        async with desk.connected() as third:
             await asyncio.sleep(5)
-    assert second.replies("r1") == []
+    assert [len(link.replies("r1")) for link in (first, second, third)] == [1, 1, 0]
+    assert desk.work.done == [(0.0, "r1")]
+
+
+async def test_replies_to_reads_that_are_too_large_to_be_kept() -> None:
+    """What is kept is bounded: beyond that, whoever reads has to ask again; whoever changes something has not."""
+    desk = Desk()
+    desk.work.then = _large
+    async with desk.jobs:
+        async with desk.connected() as first:
+            for number in range(3):
+                desk.command("list", f"read{number}")
+                await first.reply(f"read{number}")
+            desk.work.then = _nothing
+            desk.operation("stop", "change")
+            await first.reply("change")
+            first.cut()
+            await asyncio.sleep(1)
+        async with desk.connected() as second:
+            await asyncio.sleep(5)
+    again = [message.get("id") or message["correlation_id"] for message in second.messages[1:]]
+    assert sorted(again) == ["change", "read0", "read1"]
 
 
 async def test_a_reply_that_nobody_waits_for_any_more(caplog: pytest.LogCaptureFixture) -> None:
@@ -733,6 +765,7 @@ async def test_leftovers_are_answered_once() -> None:
     async with desk.jobs:
         async with desk.connected() as first:
             await first.reply("r1")
+            await desk.session.confirm()
         async with desk.connected() as second:
             await asyncio.sleep(5)
     assert second.replies("r1") == []
@@ -740,6 +773,24 @@ async def test_leftovers_are_answered_once() -> None:
     async with after.open() as third:
         await asyncio.sleep(5)
         assert third.replies("r1") == []
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_reply_that_a_dead_process_still_owed(arrived: bool) -> None:
+    """What it had done is told by the next one, unless that is known to have arrived."""
+    dead = Desk()
+    async with dead.open() as link:
+        dead.command("create")
+        await link.reply("r1")
+        if arrived:
+            await dead.session.confirm()
+            await asyncio.sleep(0)
+        store = dead.store.restarted()
+    desk = Desk(store)
+    async with desk.open() as link:
+        await asyncio.sleep(5)
+        assert [success(reply) for reply in link.replies("r1")] == [{"did": "r1"}] * (not arrived)
+        assert desk.work.done == []
 
 
 async def test_a_leftover_that_cannot_be_looked_for() -> None:
@@ -846,7 +897,7 @@ async def test_a_drain_is_bounded() -> None:
         desk.operation("stop", takes_s=20)
         await asyncio.sleep(1)
     assert now_s() == 2.0
-    assert [entry.command_id for entry in await desk.store.restarted().unfinished()] == ["r1"]
+    assert [entry.command_id for entry in await desk.store.restarted().unanswered()] == ["r1"]
 
 
 async def test_no_drain_without_a_link() -> None:
