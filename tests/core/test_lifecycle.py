@@ -73,6 +73,7 @@ def test_first_registration() -> None:
         << Acquire("commands", 3)
         << Acquire("telemetry", 4)
         << Acquire("health_checks", 5)
+        << Acquire("shells", 6)
         << StartActivity("stay", 3)
     )
 
@@ -83,6 +84,7 @@ def test_outage_then_recovery() -> None:
         Play(lifecycle()).begin().through(*CONNECTED)
         >> LinkLost(BROKEN, lasted_s=3600.0)
         << CancelActivity(3)
+        << Release("shells", 6)
         << Release("health_checks", 5)
         << Release("telemetry", 4)
         << Release("commands", 3)
@@ -91,22 +93,23 @@ def test_outage_then_recovery() -> None:
         << StartActivity("await_retry", 4, None, 1.0)
         >> RetryDue()
         << CancelActivity(4)
-        << Acquire("session", 6)
+        << Acquire("session", 7)
         << StartActivity("register", 5, 60.0)
         >> AttemptFailed(BROKEN)
         << CancelActivity(5)
-        << Release("session", 6)
+        << Release("session", 7)
         << StartActivity("await_retry", 6, None, 2.0)
         >> RetryDue()
         << CancelActivity(6)
-        << Acquire("session", 7)
+        << Acquire("session", 8)
         << StartActivity("register", 7, 60.0)
         >> REGISTERED
         << CancelActivity(7)
-        << Acquire("event_stream", 8)
-        << Acquire("commands", 9)
-        << Acquire("telemetry", 10)
-        << Acquire("health_checks", 11)
+        << Acquire("event_stream", 9)
+        << Acquire("commands", 10)
+        << Acquire("telemetry", 11)
+        << Acquire("health_checks", 12)
+        << Acquire("shells", 13)
         << StartActivity("stay", 8)
     )
 
@@ -190,6 +193,7 @@ def test_eviction_is_not_an_outage() -> None:
         Play(lifecycle()).begin().through(*CONNECTED)
         >> Evicted(lasted_s=5.0)
         << CancelActivity(3)
+        << Release("shells", 6)
         << Release("health_checks", 5)
         << Release("telemetry", 4)
         << Release("commands", 3)
@@ -237,7 +241,7 @@ def test_an_update_begins_and_everything_goes_on() -> None:
         Play(lifecycle()).begin().through(*CONNECTED)
         >> UpdateRequested(UPDATE)
         << CancelActivity(3)
-        << Acquire("self_update", 6)
+        << Acquire("self_update", 7)
         << StartActivity("follow_update", 4, 900.0, UPDATE)
     )
 
@@ -269,7 +273,7 @@ def test_a_failed_update_keeps_the_session(end: Event, why: str) -> None:
         play
         >> end
         << CancelActivity(4)
-        << Release("self_update", 6)
+        << Release("self_update", 7)
         << Note("error", f"self-update failed: {why}; this release goes on")
         << StartActivity("stay", 5)
     )
@@ -283,7 +287,8 @@ def test_a_staged_update_ends_this_release() -> None:
         play
         >> UpdateStaged("4.0.0")
         << CancelActivity(4)
-        << Release("self_update", 6)
+        << Release("self_update", 7)
+        << Release("shells", 6)
         << Release("health_checks", 5)
         << Release("telemetry", 4)
         << Release("commands", 3)
@@ -306,7 +311,8 @@ def test_an_update_ends_with_the_link(end: Event) -> None:
     ][:-1]
     assert cancelled == CancelActivity(4)
     assert released == [
-        Release("self_update", 6),
+        Release("self_update", 7),
+        Release("shells", 6),
         Release("health_checks", 5),
         Release("telemetry", 4),
         Release("commands", 3),
