@@ -1,20 +1,21 @@
-"""Who uses the engine beside the agent: makes a container, starts and stops it, and remembers what happened to it."""
+"""Who uses the engine beside the agent: makes a container, offers images, and remembers what the engine did."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import docker
 from docker.utils import kwargs_from_env
 
 from agent.adapters.engine import DockerEngine, Endpoint
-from agent.console.throwaway import FAILURES, Source, Throwaway
+from agent.console.image_registry import ImageRegistry
+from agent.console.throwaway import FAILURES, IDLE, Seen, Source, Throwaway
 from agent.console.witness import Key, Witness
 from agent.ports import EngineError
 
@@ -23,7 +24,6 @@ T = TypeVar("T")
 CALL_S = 20
 PULL_S = 120.0
 CLEAR_S = 30.0
-END_S = 1.0
 
 
 class BystanderFailed(Exception):
@@ -46,7 +46,7 @@ class Bystander:
         self._client: docker.APIClient | None = None
         self._throwaway: Throwaway | None = None
         self._witness: Witness | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._registry: ImageRegistry | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +59,18 @@ class Bystander:
         return self._throwaway.id if self._throwaway is not None else ""
 
     @property
+    def image(self) -> str:
+        """What the container was made from."""
+        return self._made.image
+
+    @property
+    def label(self) -> str:
+        """`NAME=VALUE` on whatever is the demo's: it is watched, and cleared away at the end."""
+        return self._made.label
+
+    @property
     def emitted(self) -> Counter[Key]:
-        """The events that the engine has emitted for the container."""
+        """The events that the engine has emitted for the demo's containers."""
         return self._witness.emitted if self._witness is not None else Counter()
 
     # What it does. Each raises BystanderFailed.
@@ -69,10 +79,12 @@ class Bystander:
         """The ways to an image, the best first."""
         self._client = await self._call(partial(_connect, self._endpoint))
         self._throwaway = Throwaway(self._client, secrets.token_hex(4))
+        self._witness = Witness(partial(_connect, self._endpoint), self._throwaway.label)
+        self._tasks.create_task(self._watch(self._witness), name="witness")
         return await self._call(self._throwaway.sources)
 
     async def make(self, source: Source) -> None:
-        """Makes the container, stopped, and begins to watch it."""
+        """Makes the container, stopped."""
         self._made.choose(source)
         if source.is_ours == "pulled":
             try:
@@ -80,14 +92,38 @@ class Bystander:
             except EngineError as error:
                 raise BystanderFailed(str(error)) from None
         await self._call(self._made.make)
-        self._witness = Witness(partial(_connect, self._endpoint), self._made.id)
-        self._watching = self._tasks.create_task(self._watch(self._witness), name="witness")
 
     async def start(self) -> None:
         await self._call(self._made.start)
 
     async def stop(self) -> None:
         await self._call(self._made.stop)
+
+    async def look(self) -> Seen:
+        """The container that has the name now, which need not be the one that was made."""
+        return await self._call(self._made.look)
+
+    async def processes(self) -> int:
+        """How many there are in the container, which runs."""
+        return await self._call(self._made.processes)
+
+    async def follow(self) -> None:
+        """From now on it is about the container that has the name now."""
+        await self._call(self._made.follow)
+
+    async def publish(self, tag: str, **config: Any) -> str:
+        """Offers an image like the container with this `Config`; returns the reference to pull it by, on loopback."""
+        if self._registry is None:
+            await self._call(self._open_registry)
+        assert self._registry is not None
+        name, _, value = self.label.partition("=")
+        labels: Mapping[str, str] = {name: value}
+        return self._registry.push("demo", tag, {"Cmd": list(IDLE), "Labels": labels, **config})
+
+    @property
+    def publication_was_seen(self) -> bool:
+        """Whether the engine got as far as to ask for what was published."""
+        return self._registry is not None and self._registry.was_asked
 
     async def clear(self) -> list[str]:
         """Removes all that was made and ends; never raises. Returns commands for what would not go."""
@@ -98,9 +134,10 @@ class Bystander:
                     left = await self._call(self._throwaway.remove_all)
             except (TimeoutError, BystanderFailed):
                 left = [self._throwaway.by_hand]
-        if self._watching is not None and self._witness is not None:
-            await asyncio.wait({self._watching}, timeout=END_S)
+        if self._witness is not None:
             self._witness.close()
+        if self._registry is not None:
+            self._registry.close()
         if self._client is not None:
             self._client.close()
         for threads in (self._hands, self._eyes):
@@ -111,6 +148,11 @@ class Bystander:
     def _made(self) -> Throwaway:
         assert self._throwaway is not None, "sources() comes first"
         return self._throwaway
+
+    def _open_registry(self) -> None:
+        # Kept here and not by who asked for it: whatever happens to him, `clear` closes it.
+        self._registry = ImageRegistry(*self._made.root())
+        self._registry.open()
 
     async def _watch(self, witness: Witness) -> None:
         await asyncio.get_running_loop().run_in_executor(self._eyes, witness.watch)

@@ -1,4 +1,4 @@
-"""`dockmon-agent demo`: server and agent in one process, on a real engine, for half a minute."""
+"""`dockmon-agent demo`: server and agent in one process, on a real engine, for less than a minute."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich.console import Console
 from agent import exit_codes, settings
 from agent.adapters.engine import Endpoint, EndpointError
 from agent.console import demo_view
+from agent.console.acts.hands import Failed
 from agent.console.demo_lines import Lines
 from agent.console.demo_screen import Screen
-from agent.console.demo_script import Failed
 from agent.console.demo_stage import Stage
 
 FAILED = 1
@@ -28,7 +28,7 @@ def run(environ: Mapping[str, str], *, seconds: float | None, plain: bool) -> in
 
     Args:
         environ: Says where the engine is, as to the agent itself, and what the terminal can do.
-        seconds: The longest it may take. None: about half a minute.
+        seconds: The longest it may take. None: about three quarters of a minute.
         plain: Lines of text, even on a terminal.
 
     Returns:

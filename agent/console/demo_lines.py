@@ -80,6 +80,8 @@ def figures(report: Report) -> Iterator[tuple[str, str]]:
     yield "server → agent", amount(report.to_agent)
     if report.reconnects:
         yield "reconnects", f"{report.reconnects}, after {report.away_s:.1f} s without a link"
+    for skipped in report.skipped:
+        yield "skipped", skipped
     if report.left_behind:
         yield "left behind", "remove it with: " + "; ".join(report.left_behind)
     else:

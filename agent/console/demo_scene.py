@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Who = Literal["demo", "server", "agent", "engine"]
@@ -34,11 +34,12 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A container as the server shows it."""
+    """A container as the server shows it. `figures` is what it uses, in a few words; "": nobody said."""
 
     name: str
     state: str
     is_ours: bool = False
+    figures: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Scene:
         step: Index of the step that is being played; `len(steps)` after the last.
         retry_in_s: Until the next attempt to connect; None unless the lifecycle waits for one.
         cause: What led the lifecycle into its state.
+        jobs: What the agent is at beside its lifecycle: the state of each, by name.
         server_is_there: Whether the server listens.
         log: The agent's newest log lines, as `agent.logs.TextLines` makes them.
     """
@@ -73,6 +75,7 @@ class Scene:
     containers: Sequence[Shown]
     facts: Sequence[Fact]
     log: Sequence[str]
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Report:
     """What came of it all.
 
     Attributes:
-        emitted: Container events that concern the server, as the engine emitted them for the demo's container.
+        emitted: Container events that concern the server, as the engine emitted them for the demo's containers.
         received: How many of them reached the server.
         waiting: How many are neither there nor lost: they stand in the agent's journal.
         repeated: How many reached the server more than once.
@@ -88,6 +91,7 @@ class Report:
         away_s: How long the agent was without a session after its first, all in all.
         failure: What went wrong, or None.
         ended_early: Why it was not played to its end although nothing was wrong, or None.
+        skipped: What could not be played here, each with the reason.
         left_behind: What could not be removed, with the command that does.
     """
 
@@ -105,6 +109,7 @@ class Report:
     took_s: float
     failure: str | None = None
     ended_early: str | None = None
+    skipped: Sequence[str] = ()
     left_behind: Sequence[str] = ()
 
     @property

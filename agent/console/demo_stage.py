@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 import signal
 import tempfile
 from collections import Counter
@@ -11,35 +11,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from agent import __version__
 from agent.adapters.engine import DockerEngine, Endpoint
-from agent.adapters.host import LinuxHost
-from agent.adapters.no_update import NoSelfUpdate
 from agent.adapters.store import SqliteStore
 from agent.adapters.websocket import WebSocketServer
-from agent.assembly import Agent, Ports, assemble
-from agent.clock import utcnow
+from agent.assembly import Agent
+from agent.console.acts.hands import Failed, Hands
 from agent.console.bystander import Bystander, BystanderFailed
+from agent.console.demo_agent import demo_agent
 from agent.console.demo_scene import Fact, Report, Scene
-from agent.console.demo_script import PAUSES_S, STEPS, Failed, Script
+from agent.console.demo_script import PAUSES_S, STEPS, Script
 from agent.console.demo_watch import Watch
 from agent.console.meter import MeteredServer
+from agent.console.page import Page
 from agent.console.witness import Key, received
-from agent.core.backoff import Backoff
 from agent.core.machine import StopRequested
-from agent.features.catalogue import CAPABILITIES, catalogue
+from agent.equipment import equipped
+from agent.features.catalogue import Equipment
 from agent.hub.server import Hub
 from agent.ports import EngineError, EngineFacts
-from agent.runtime.registrar import Presentation
-from agent.settings import Credentials
 
 POLL_S = 2.0
 """As often as the server does while somebody looks at the host."""
 
-BACKOFF = Backoff(initial_s=1.0, max_s=4.0)
-"""As the agent's own, but with an end that nobody has to wait for."""
-
-BUSY_S = 6.0
+BUSY_S = 24.0
 """What engine and link take of a run, beside the pauses."""
 
 MAX_PACE = 3.0
@@ -69,12 +63,6 @@ class Show(Protocol):
 
     async def paint(self, scene: Callable[[], Scene]) -> None:
         """Shows what `scene` returns, until cancelled or until nobody looks any more."""
-
-
-class QuietBeat:
-    """Nothing watches over a demo but whoever looks at it."""
-
-    def pulse(self, states: object) -> None: ...
 
 
 class Stage:
@@ -107,14 +95,27 @@ class Stage:
         try:
             facts = await self._know(engine)
             with tempfile.TemporaryDirectory(prefix="dockmon-agent-demo-") as directory:
-                store = SqliteStore(Path(directory))
-                try:
-                    async with Hub(poll_s=POLL_S) as hub:
-                        return await self._with(hub, engine, store, facts)
-                finally:
-                    await store.close()
+                return await self._in(Path(directory), engine, facts)
         finally:
             await engine.close()
+
+    async def _in(self, directory: Path, engine: DockerEngine, facts: EngineFacts) -> Report:
+        store = SqliteStore(directory)
+        try:
+            async with (
+                Hub(poll_s=POLL_S) as hub,
+                equipped(
+                    engine,
+                    self._endpoint,
+                    None,
+                    environ=os.environ,
+                    data_path=directory,
+                    stacks_dir=directory / "stacks",
+                ) as equipment,
+            ):
+                return await self._with(hub, engine, store, equipment, facts)
+        finally:
+            await store.close()
 
     async def _know(self, engine: DockerEngine) -> EngineFacts:
         try:
@@ -123,26 +124,31 @@ class Stage:
             raise Failed(f"the demo needs a Docker engine, and none answers. {error}") from None
 
     async def _with(
-        self, hub: Hub, engine: DockerEngine, store: SqliteStore, facts: EngineFacts
+        self,
+        hub: Hub,
+        engine: DockerEngine,
+        store: SqliteStore,
+        equipment: Equipment,
+        facts: EngineFacts,
     ) -> Report:
         meter = MeteredServer(WebSocketServer(f"{hub.url}/api/agent/ws"))
-        agent = self._agent(hub, engine, store, meter)
+        agent = demo_agent(hub, engine, store, meter, equipment, learn=self._learn)
         watch = Watch(
             hub,
             agent,
             meter,
             place=f"Docker {facts.version} on {facts.name}, {self._endpoint}",
-            steps=STEPS,
+            steps=[step.title for step in STEPS],
             tell=self._show.tell,
             log=self._show.log,
         )
         watch.say("engine", f"is {watch.place}")
         watch.say("server", f"listens at {hub.url}, in this process")
-        async with asyncio.TaskGroup() as tasks:
+        async with Page() as page, asyncio.TaskGroup() as tasks:
             running = tasks.create_task(agent.runtime.run(), name="agent")
             painting = tasks.create_task(self._show.paint(watch.scene), name="view")
             bystander = Bystander(self._endpoint, engine, tasks)
-            script = Script(hub, agent, watch, bystander, pace=self._pace())
+            script = Script(Hands(hub, agent, watch, bystander, page, pace=self._pace()))
             playing = tasks.create_task(_outcome(script), name="script")
             left_behind: list[str] = []
             try:
@@ -150,39 +156,16 @@ class Stage:
                 failure, ended_early = await self._until_over(playing, painting, watch)
                 emitted, waiting = await self._settled(bystander, watch, store)
             finally:
+                await _stop(agent, running)  # first, for what it is at may make something yet
                 left_behind = await bystander.clear()
-                await _stop(agent, running)
                 painting.cancel()
         return watch.report(
-            emitted, waiting, failure=failure, ended_early=ended_early, left_behind=left_behind
-        )
-
-    def _agent(
-        self, hub: Hub, engine: DockerEngine, store: SqliteStore, server: MeteredServer
-    ) -> Agent:
-        token = hub.new_token()
-        self._learn(token)
-        update = NoSelfUpdate()
-        return assemble(
-            Ports(
-                server=server,
-                engine=engine,
-                store=store,
-                host=LinuxHost(contained=False),
-                update=update,
-                beat=QuietBeat(),
-                clock=utcnow,
-                rng=random.Random(),  # noqa: S311  jitter, no secret
-            ),
-            Presentation(
-                version=__version__,
-                proto_version="1.1",
-                capabilities={**CAPABILITIES, "self_update": update.available},
-            ),
-            backoff=BACKOFF,
-            credentials=lambda: Credentials(registration_token=token, permanent_token=None),
-            features=lambda runtime: catalogue(engine, None, detach=runtime.detach),
-            learn=self._learn,
+            emitted,
+            waiting,
+            failure=failure,
+            ended_early=ended_early,
+            skipped=script.skipped,
+            left_behind=left_behind,
         )
 
     # Playing
@@ -229,7 +212,7 @@ class Stage:
         until_s = loop.time() + SETTLE_S
         while True:
             rows = await store.pending(PENDING)
-            keys = (received(row.payload) for row in rows if row.subject == bystander.container_id)
+            keys = (received(row.payload) for row in rows)
             emitted, waiting = bystander.emitted, Counter(key for key in keys if key is not None)
             is_settled = emitted.keys() <= watch.arrived.keys() | waiting.keys()
             if is_settled or loop.time() >= until_s:

@@ -106,11 +106,13 @@ def summary(report: Report) -> RenderableType:
 
 def _wide(scene: Scene, rows: int) -> Layout:
     picture_height = next(height for height in PICTURE_HEIGHTS if height <= rows)
+    figures = _figures(scene)
+    steps = _steps(scene, picture_height + 1 - len(figures) - 2)  # there are two titles
     layout = Layout(size=picture_height + 1)
     layout.split_row(
         Layout(_picture(scene, picture_height), size=PICTURE_WIDTH + 1),
         Layout(Text(" "), size=2),
-        Layout(Group(_titled("Steps"), *_steps(scene), _titled("Figures"), *_figures(scene))),
+        Layout(Group(_titled("Steps"), *steps, _titled("Figures"), *figures)),
     )
     return layout
 
@@ -162,6 +164,8 @@ def _picture(scene: Scene, height: int) -> RenderableType:
     if scene.retry_in_s is not None:
         title.append(f", next try in {scene.retry_in_s:.1f} s", "bold red")
         title.append(f"  {scene.cause}", "red")
+    for job, state in scene.jobs.items():
+        title.append(f" ── {job} ── ", "dim").append(f" {state} ", ON_ITS_WAY)
     return Group(_titled(title), *_states(scene, PICTURE_WIDTH, height))
 
 
@@ -181,9 +185,11 @@ def _lit(scene: Scene) -> str:
     return LIT.get(scene.lifecycle, ON_ITS_WAY)
 
 
-def _steps(scene: Scene) -> list[Text]:
+def _steps(scene: Scene, height: int) -> list[Text]:
+    """As many as there is room for; the one that is played is among them."""
+    first = min(max(0, scene.step - height + 2), max(0, len(scene.steps) - height))
     lines = []
-    for number, step in enumerate(scene.steps):
+    for number, step in list(enumerate(scene.steps))[first : first + height]:
         title = step.partition(":")[0]
         if number < scene.step:
             lines.append(_text(" ✔ ", "green", title, "dim"))
@@ -234,8 +240,9 @@ def _named_figures(scene: Scene) -> list[tuple[str, str, str]]:
 
 def _containers(scene: Scene, width: int, height: int) -> RenderableType:
     title = "Containers on the server" if scene.server_is_there else "Containers, as last seen"
-    shown = list(scene.containers[:height])
-    if (hidden := len(scene.containers) - len(shown)) > 0:
+    room = height - sum(1 for container in scene.containers if container.figures)
+    shown = list(scene.containers[: max(room, 0)])
+    if (hidden := len(scene.containers) - len(shown)) > 0 and shown:
         shown.pop()
         hidden += 1
     lines = []
@@ -243,6 +250,8 @@ def _containers(scene: Scene, width: int, height: int) -> RenderableType:
         line = _text(f" {container.name}", "bold" if container.is_ours else "")
         line.truncate(width - 11, overflow="ellipsis", pad=True)
         lines.append(line.append(f" {container.state}", _STATES.get(container.state, "dim")))
+        if container.figures:
+            lines.append(_text(f"   {container.figures}", "green"))
     if hidden > 0:
         lines.append(_text(f" and {hidden} more", "dim"))
     if not lines:

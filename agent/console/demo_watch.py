@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from agent.assembly import Agent
+from agent.console.demo_narration import answer, request, story, usage
 from agent.console.demo_scene import Fact, Report, Scene, Shown, Tone, Topic, Who
 from agent.console.meter import MeteredServer
 from agent.console.witness import Key, received
 from agent.core.lifecycle import Lifecycle, Registered
-from agent.hub.events import SHORT_ID_LENGTH, read_event
+from agent.hub.events import read_event
 from agent.hub.host import Host
-from agent.hub.replies import RequestFailed, answered_id, is_reply, read_reply
-from agent.hub.server import Entry, Hub
+from agent.hub.journal import Entry
+from agent.hub.replies import answered_id, is_reply
+from agent.hub.server import Hub
+from agent.hub.shapes import SHORT_ID_LENGTH
 from agent.runtime.runtime import Move
+
+TOLD = ("lifecycle", "engine")
+"""The charts whose moves are told. How a job goes on, the agent itself tells the server."""
+
+FOR_LIFE = (*TOLD, "stats_link")
+"""The charts that are there as long as the agent is; any other is a job's."""
 
 FACTS = 200
 """More than any screen is high."""
@@ -59,9 +67,11 @@ class Watch:
         self._asked: dict[object, tuple[float, str]] = {}
         self._requests = self._replies = self._events = 0
         self._longest_s = 0.0
-        self._ours = self._our_name = ""
+        self.ours = self._our_name = ""
+        """The container that it is all about, by its short ID; empty before there is one."""
+        self._all_ours: set[str] = set()
         self.arrived: Counter[Key] = Counter()
-        """Of our container's events: how often each reached the server."""
+        """How often each event of any container reached the server."""
         self.server_is_there = True
         hub.listen(self._heard)
         agent.runtime.observe(self._moved)
@@ -82,8 +92,9 @@ class Watch:
         self._tell(fact)
 
     def attend_to(self, container_id: str, name: str) -> None:
-        """This is the container that the demo made."""
-        self._ours, self._our_name = container_id[:SHORT_ID_LENGTH], name
+        """This is the container that it is all about from now on."""
+        self.ours, self._our_name = container_id[:SHORT_ID_LENGTH], name
+        self._all_ours.add(self.ours)
 
     # What the demo asks
 
@@ -100,6 +111,11 @@ class Watch:
     @property
     def unanswered(self) -> int:
         return self._requests - self._replies
+
+    @property
+    def heard_of_ours(self) -> list[Key]:
+        """The events that reached the server of what it is or was all about."""
+        return [key for key in self.arrived if key.container_id in self._all_ours]
 
     async def until(self, condition: Callable[[], bool], *, within_s: float) -> bool:
         """Waits until `condition` holds; False if it does not in time. Looked at whenever something was seen."""
@@ -136,6 +152,7 @@ class Watch:
             containers=self._containers(),
             facts=list(self._facts),
             log=list(self._log),
+            jobs={chart: state for chart, state in states.items() if chart not in FOR_LIFE},
         )
 
     def report(
@@ -145,12 +162,13 @@ class Watch:
         *,
         failure: str | None,
         ended_early: str | None,
+        skipped: Sequence[str],
         left_behind: Sequence[str],
     ) -> Report:
         """What came of it.
 
         Args:
-            emitted: Events that the engine emitted for our container.
+            emitted: Events that the engine emitted for the demo's containers.
             waiting: Those of them that still stand in the agent's journal.
         """
         there = set(self.arrived)
@@ -158,7 +176,7 @@ class Watch:
             emitted=len(emitted),
             received=len(emitted.keys() & there),
             waiting=len((emitted.keys() & waiting.keys()) - there),
-            repeated=sum(count - 1 for count in self.arrived.values()),
+            repeated=sum(self.arrived[key] - 1 for key in emitted.keys() & there),
             requests=self._requests,
             replies=self._replies,
             longest_s=self._longest_s,
@@ -169,6 +187,7 @@ class Watch:
             took_s=self._loop.time() - self._began_s,
             failure=failure,
             ended_early=ended_early,
+            skipped=skipped,
             left_behind=left_behind,
         )
 
@@ -195,14 +214,20 @@ class Watch:
                 shown.pop(event["container_id"], None)
             else:
                 shown[event["container_id"]] = event["container_name"], state
-        ours = shown.pop(self._ours, None)
+        ours = shown.pop(self.ours, None)
         others = [Shown(name, state) for name, state in sorted(shown.values())]
-        return others if ours is None else [Shown(*ours, is_ours=True), *others]
+        if ours is None:
+            return others
+        return [Shown(*ours, is_ours=True, figures=self._figures(host.id)), *others]
+
+    def _figures(self, host_id: str) -> str:
+        latest = self._hub.metrics.container(host_id, self.ours)
+        return "" if latest is None else usage(latest.sample)
 
     # What is seen
 
     def _moved(self, move: Move) -> None:
-        if move.entered:
+        if move.entered and move.chart in TOLD:
             text = f"{move.before} → {move.after}: {move.event}"
             if move.chart == "lifecycle":
                 self._entered_s, self._cause = move.at_s, str(move.event)
@@ -226,27 +251,19 @@ class Watch:
             self._asked_for(entry)
         elif is_reply(frame):
             self._answered(entry)
-        elif frame.get("command") == "container_event":
+        elif (told := story(frame)) is not None:
+            self.say(told.who, told.text, tone=told.tone, at_s=entry.at)
+        if entry.direction == "in" and frame.get("command") == "container_event":
             self._emitted(entry)
         self._changed.set()
 
     def _asked_for(self, entry: Entry) -> None:
-        frame, payload = entry.frame, entry.frame.get("payload") or {}
-        if frame["type"] not in ("command", "container_operation"):
+        if (what := request(entry.frame, {self.ours: self._our_name})) is None:
             return
         self._requests += 1
-        what = self._described(str(payload.get("action") or frame.get("command")), payload)
-        self._asked[frame["id"]] = (entry.at, what)
+        self._asked[entry.frame["id"]] = (entry.at, what)
         if what != "list_containers":  # it asks for those every few seconds
             self.say("server", f"asks: {what}", at_s=entry.at)
-
-    def _described(self, name: str, payload: Mapping[str, Any]) -> str:
-        if "container_id" not in payload:
-            return name
-        ours = str(payload["container_id"])[:SHORT_ID_LENGTH] == self._ours
-        target = self._our_name if ours else str(payload["container_id"])
-        new_name = payload.get("new_name")
-        return f"{name} {target}" + (f" to {new_name}" if new_name else "")
 
     def _answered(self, entry: Entry) -> None:
         asked_s, what = self._asked.pop(answered_id(entry.frame), (None, ""))
@@ -255,26 +272,12 @@ class Watch:
         self._replies += 1
         took_s = entry.at - asked_s
         self._longest_s = max(self._longest_s, took_s)
-        if what == "list_containers":
-            return
-        try:
-            read_reply(entry.frame)
-        except RequestFailed as failed:
-            text = f"answers after {took_s:.2f} s: {failed.text}"
-            self.say("agent", text, tone="bad", at_s=entry.at)
-        else:
-            self.say("agent", f"answers after {took_s:.2f} s: done", at_s=entry.at)
+        if what != "list_containers":
+            outcome, tone = answer(entry.frame)
+            self.say("agent", f"answers after {took_s:.2f} s: {outcome}", tone=tone, at_s=entry.at)
 
     def _emitted(self, entry: Entry) -> None:
-        event = read_event(entry.frame, entry.at)
-        if event is None:
-            return
-        self._events += 1
-        text = f"hears: {event['container_name']} {event['effect']}"
-        if event["state"] not in (None, event["effect"]):
-            text += f" → {event['state']}"
-        if event["state"] == "exited":
-            text += f" with {event['exit_code']}"
-        self.say("server", text, tone="good", at_s=entry.at)
-        if event["container_id"] == self._ours and (key := received(entry.frame["payload"])):
+        if read_event(entry.frame, entry.at) is not None:
+            self._events += 1
+        if key := received(entry.frame["payload"]):
             self.arrived[key] += 1

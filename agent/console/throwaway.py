@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import platform
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import docker
 import requests
+
+from agent.console import busybox
+from agent.hub.shapes import SHORT_ID_LENGTH
 
 LABEL = "dockmon-agent.demo"
 
@@ -23,9 +22,6 @@ IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait")
 
 STOP_S = 5
 
-_BUSYBOX = Path("/bin/busybox")
-_APPLETS = ("sh", "sleep")
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _FAMILIES = ("busybox", "alpine", "debian", "ubuntu")
 """Small images with a shell that many engines have already."""
 
@@ -41,10 +37,23 @@ class Source:
     is_ours: Literal["imported", "pulled"] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container as the engine has it, by its short ID."""
+
+    id: str
+    image: str
+    status: str
+
+    def __str__(self) -> str:
+        return f"{self.id} from {self.image}, {self.status}"
+
+
 class Throwaway:
     """At most one container, and the image that was brought for it. All calls block.
 
-    Everything carries a label with `run`, so that what a call had begun is found even if it was cut short.
+    Everything carries `label`, so that what a call had begun is found even if it was cut short, and what others make
+    of the container or with the label as well.
 
     Args:
         client: Of the engine; stays the caller's to close.
@@ -56,14 +65,15 @@ class Throwaway:
         self._source: Source | None = None
         self.name = f"demo-{run[:4]}"
         self.id = ""
+        self.label = f"{LABEL}={run}"
 
     def sources(self) -> list[Source]:
         """The ways to an image that are open here, the best first: none needs the network but the last."""
         tags = sorted(tag for image in self._client.images() for tag in image["RepoTags"] or ())
         sources = []
-        if self._runs_our_busybox():
-            name = f"dockmon-agent-demo:{self._run}"
-            sources.append(Source(f"this machine's {_BUSYBOX}", name, "imported"))
+        if busybox.runs_on(self._client.version()):
+            name = f"dockmon-demo:{self._run}"
+            sources.append(Source(f"this machine's {busybox.PROGRAM}", name, "imported"))
         for family in _FAMILIES:
             there = (tag for tag in tags if tag.partition(":")[0] == family)
             if (tag := next(there, None)) is not None and not self._has_volumes(tag):
@@ -96,6 +106,33 @@ class Throwaway:
         )
         self.id = created["Id"]
 
+    def look(self) -> Seen:
+        """Whatever has the container's name now."""
+        inspected = self._client.inspect_container(self.name)
+        return Seen(
+            inspected["Id"][:SHORT_ID_LENGTH],
+            inspected["Config"]["Image"],
+            inspected["State"]["Status"],
+        )
+
+    def processes(self) -> int:
+        """How many there are in it, while it runs."""
+        return len(self._client.top(self.id)["Processes"])
+
+    def follow(self) -> None:
+        """From now on it is about whatever has the container's name now."""
+        self.id = self._client.inspect_container(self.name)["Id"]
+
+    @property
+    def image(self) -> str:
+        assert self._source is not None
+        return self._source.image
+
+    def root(self) -> tuple[bytes, str]:
+        """The container's root file system as a tar archive, and what its programs run on, in the engine's words."""
+        inspected = self._client.inspect_image(self.image)  # type: ignore[no-untyped-call] # its stub is bare
+        return b"".join(self._client.export(self.id)), str(inspected["Architecture"])
+
     def start(self) -> None:
         self._client.start(self.id)
 
@@ -105,7 +142,7 @@ class Throwaway:
     @property
     def by_hand(self) -> str:
         """The commands that do what `remove_all` does."""
-        mine = f"--filter label={LABEL}={self._run}"
+        mine = f"--filter label={self.label}"
         return (
             f"docker ps -aq {mine} | xargs -r docker rm -f -v; "
             f"docker images -q {mine} | xargs -r docker rmi -f"
@@ -113,13 +150,12 @@ class Throwaway:
 
     def remove_all(self) -> list[str]:
         """Removes all that was made, whatever happened to it since. Returns commands for what would not go."""
-        mine = {"label": f"{LABEL}={self._run}"}
-        left = []
+        left: list[str] = []
         try:
-            for container in self._client.containers(all=True, filters=mine):
-                left += self._remove(container["Id"][:12], "rm -f -v", self._remove_container)
-            for image in self._client.images(filters=mine):
-                left += self._remove(image["Id"], "rmi -f", self._remove_image)
+            # Again after each that found something: a call that was under way may have made one more.
+            while not left and (found := self._labelled()):
+                for what, command, remove in found:
+                    left += self._remove(what, command, remove)
         except FAILURES:
             left.append(self.by_hand)
         if self._source is not None and self._source.is_ours == "pulled":
@@ -128,17 +164,10 @@ class Throwaway:
 
     # Where an image comes from
 
-    def _runs_our_busybox(self) -> bool:
-        if not _is_static(_BUSYBOX):
-            return False
-        engine = self._client.version()
-        ours = _MACHINES.get(platform.machine(), "another")
-        return (engine.get("Os"), engine.get("Arch")) == ("linux", ours)
-
     def _import(self, image: str) -> None:
         repository, tag = image.split(":")
         self._client.import_image_from_data(
-            _root_with_busybox(), repository, tag, changes=[f"LABEL {LABEL}={self._run}"]
+            busybox.root(), repository, tag, changes=[f"LABEL {self.label}"]
         )
 
     def _has_volumes(self, image: str) -> bool:
@@ -147,6 +176,16 @@ class Throwaway:
         return bool((inspected.get("Config") or {}).get("Volumes"))
 
     # Cleaning up
+
+    def _labelled(self) -> list[tuple[str, str, Callable[[str], object]]]:
+        """What there is: its ID, the command that removes it, and the call that does. Containers come first."""
+        mine = {"label": self.label}
+        containers = self._client.containers(all=True, filters=mine)
+        images = self._client.images(filters=mine)
+        return [
+            *((each["Id"][:12], "rm -f -v", self._remove_container) for each in containers),
+            *((each["Id"], "rmi -f", self._remove_image) for each in images),
+        ]
 
     def _remove_container(self, container_id: str) -> None:
         self._client.remove_container(container_id, v=True, force=True)
@@ -162,24 +201,3 @@ class Throwaway:
         except FAILURES:
             return [f"docker {command} {what}"]
         return []
-
-
-def _is_static(program: Path) -> bool:
-    # A dynamic program names its loader in its first page.
-    try:
-        with program.open("rb") as file:
-            return b"/ld-" not in file.read(4096)
-    except OSError:
-        return False
-
-
-def _root_with_busybox() -> bytes:
-    """A root file system as a tar archive: a shell, and what it needs to wait."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(_BUSYBOX.resolve(), "bin/busybox")
-        for applet in _APPLETS:
-            entry = tarfile.TarInfo(f"bin/{applet}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(entry)
-    return archive.getvalue()

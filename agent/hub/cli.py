@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TextIO
+from typing import Self, TextIO
 
 from agent.hub.events import read_event
 from agent.hub.journal import Entry
@@ -39,8 +39,7 @@ async def serve(
             None: one is made, for a single agent within 15 minutes.
         poll_s: The period of the polling loop; None: no polling.
     """
-    async with Hub(host, port, poll_s=poll_s) as hub:
-        prompt = Prompt(hub, out)
+    async with Hub(host, port, poll_s=poll_s) as hub, Prompt(hub, out) as prompt:
         prompt.greet(token)
         hub.listen(prompt.narrate)
         async for line in commands:
@@ -50,7 +49,10 @@ async def serve(
 
 
 class Prompt:
-    """Obeys an operator's lines, one after the other, and tells what happens meanwhile."""
+    """Obeys an operator's lines, one after the other, and tells what happens meanwhile.
+
+    `async with` ends what takes longer than its line.
+    """
 
     def __init__(self, hub: Hub, out: TextIO) -> None:
         self._hub, self._clerk = hub, Clerk(hub, out)
@@ -64,6 +66,13 @@ class Prompt:
             **checks.HealthChecks(self._clerk).verbs,
             "help": self._help,
         }
+
+    async def __aenter__(self) -> Self:
+        await self._clerk.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._clerk.__aexit__(*exc)
 
     def greet(self, token: str | None) -> None:
         """Where an agent connects, and with what."""
@@ -112,7 +121,8 @@ def _told(entry: Entry, name: str) -> str | None:
         case {"type": "auth_success"}:
             return f"{name} connected"
         case {"type": "error", "error": error}:
-            return f"{name}: {error}"
+            details = frame.get("details")
+            return f"{name}: {error}" + (f": {details}" if details else "")
         case {
             "type": "event",
             "command": "update_progress" | "deploy_progress" | "selfupdate_progress",

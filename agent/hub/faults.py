@@ -33,7 +33,9 @@ class Faults:
 
     def stop_reading(self, host: Host | str, on: Socket = "agent") -> None:
         """The server reads no more, so it answers no pings either. It still writes, until its own pong is overdue."""
-        self._link(host, on).hold("fault")
+        link = self._link(host, on)
+        link.close_window()
+        link.hold("fault")
 
     def throttle(self, host: Host | str, bytes_per_s: float | None, on: Socket = "agent") -> None:
         """A slow way to the server. None: as fast as it comes."""

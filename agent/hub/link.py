@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
 TOO_BIG = 1009
 """The close code for a message over the limit."""
+
+WINDOW_BYTES = 64 * 1024
 
 
 class Link(ServerConnection):
@@ -31,6 +34,11 @@ class Link(ServerConnection):
         """Stops reading, so that the kernel's buffers fill and then the agent's."""
         self._holds.add(reason)
         self.transport.pause_reading()
+
+    def close_window(self) -> None:
+        """Has the kernel take hardly anything while nobody reads. Left to itself it takes megabytes, bit by bit."""
+        if (sock := self._socket.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW_BYTES)
 
     def release(self, reason: str) -> None:
         """Reads on, unless somebody else still holds."""

@@ -65,6 +65,13 @@ def test_what_is_left_behind_comes_with_its_remedy() -> None:
     assert left == "remove it with: docker rm -f -v 9ab3"
 
 
+def test_what_could_not_be_shown_comes_with_its_reason() -> None:
+    """One line for each."""
+    skipped = ["Deploy: no Docker Compose is installed", "Update: there is no way to this process"]
+    report = replace(REPORT, skipped=skipped)
+    assert [value for name, value in figures(report) if name == "skipped"] == skipped
+
+
 class ClosedPipe(io.StringIO):
     """A pipe whose reader has gone."""
 

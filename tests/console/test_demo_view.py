@@ -118,6 +118,23 @@ def test_steps_are_ticked_off() -> None:
     assert "2/3  Cut the link: nobody listens" in drawn(SCENE, 100, 30)
 
 
+@pytest.mark.parametrize("step", range(12))
+def test_the_step_that_is_played_is_always_among_those_shown(step: int) -> None:
+    """There may be more of them than rows: the list moves along."""
+    scene = replace(SCENE, steps=[f"Step-{number}: it" for number in range(12)], step=step)
+    text = drawn(scene, 140, 45)
+    assert f"▶ Step-{step} " in text
+    for figure in ("engine", "reconnects", "events"):
+        assert figure in text
+
+
+def test_a_job_is_told_beside_the_lifecycle() -> None:
+    """Its state is lit as well."""
+    scene = replace(SCENE, jobs={"container_update web": "rollback"})
+    for width, height in ((120, 40), (140, 45)):
+        assert "── container_update web ──  rollback " in drawn(scene, width, height)
+
+
 def test_what_happens_is_told_without_what_the_chart_shows() -> None:
     """Steps and moves are to be seen elsewhere; the rest is told in sentences, the newest at the end."""
     text = drawn(SCENE, 100, 30)
@@ -137,6 +154,20 @@ def test_a_host_with_many_containers_shows_the_demos_and_counts_the_rest() -> No
     assert "demo-49af" in text
     shown = sum(f" c{number} " in text for number in range(40))
     assert f"and {40 - shown} more" in text
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_the_containers_figures_stand_below_it(count: int) -> None:
+    """As long as there are any; they take a row from the others, and no other row grows."""
+    ours = replace(SCENE.containers[0], figures="CPU 98.5 %, memory 1.2 MB")
+    others = [Shown(f"c{number}", "running") for number in range(count)]
+    text = drawn(replace(SCENE, containers=[ours, *others]), 100, 30)
+    rows = text.splitlines()
+    at = next(number for number, row in enumerate(rows) if "demo-49af" in row.split("│")[0][:34])
+    assert rows[at + 1].strip().startswith("CPU 98.5 %, memory 1.2 MB")
+    shown = sum(f" c{number} " in text for number in range(count))
+    assert (f"and {count - shown} more" in text) is (shown < count)
+    assert len(rows) == 30
 
 
 def test_the_log_is_cut_to_what_matters() -> None:

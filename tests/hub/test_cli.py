@@ -16,8 +16,10 @@ from agent.hub.server import Hub
 
 
 @pytest.fixture
-def desk(hub: Hub) -> Desk:
-    return Desk(hub)
+async def desk(hub: Hub) -> AsyncIterator[Desk]:
+    desk = Desk(hub)
+    async with desk.prompt:
+        yield desk
 
 
 @pytest.fixture
@@ -131,8 +133,8 @@ async def test_what_cannot_be_obeyed(desk: Desk, line: str, answer: str) -> None
 
 async def test_nobody_there(desk: Desk) -> None:
     """Before the first agent there is nobody to send to; an empty line says nothing."""
-    assert await desk.type("send list_images") == ["no host has registered yet"]
-    assert await desk.type("hosts") == []
+    assert await desk.type("send list_images") == ["no host is registered"]
+    assert await desk.type("hosts") == ["none"]
     assert await desk.type("  ") == []
 
 

@@ -22,8 +22,10 @@ CREATED = "2031-05-04T03:02:01Z"
 
 
 @pytest.fixture
-def desk(hub: Hub) -> Desk:
-    return Desk(hub)
+async def desk(hub: Hub) -> AsyncIterator[Desk]:
+    desk = Desk(hub)
+    async with desk.prompt:
+        yield desk
 
 
 @pytest.fixture
@@ -117,6 +119,7 @@ def test_everything_is_in_the_help(hub: Hub) -> None:
             },
             ["/srv/a/compose.yml  a: web, db"],
         ),
+        ("volumes", [], ["none"]),
         ("volumes", None, ["failed (500): a list was expected, not NoneType"]),
     ],
 )
@@ -128,7 +131,7 @@ async def test_what_a_host_has(
 
 
 async def test_stats(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
-    """The host, then each container's newest sample with its age."""
+    """The host, then each container's newest sample with its age; what is over a minute old is history."""
     agent, _ = here
     await agent.tell(
         "container_stats",
@@ -144,26 +147,54 @@ async def test_stats(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
         disk_write=0,
     )
     await asyncio.sleep(30)
+    whole = "@rack7  CPU 7.2 %  memory 0.0 %  network 0 B/s  (by the containers)"
     assert await desk.type("stats") == [
-        "@rack7  CPU 7.2 %  memory 0.0 %  network 0 B/s  (by the containers)",
-        f"{WEB}  CPU 7.2 %  memory 1.0 MiB  network 0 B/s  web  (30 s ago)",
+        whole,
+        f"{WEB}  CPU   7.2 %  memory     1.0 MiB  network       0 B/s  web  (30 s ago)",
     ]
+    await asyncio.sleep(31)
+    assert await desk.type("stats") == [whole]
 
 
 async def test_update(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
-    """By name; the end is waited for."""
+    """By name; its end is told when it comes, and the prompt is free until then."""
     agent, _ = here
-    updating = asyncio.gather(desk.type("update web nginx:2"))
-    request = await agent.answer(payload={})
-    assert request["payload"]["container_id"] == WEB
+    assert (await typed(desk, agent, "update web nginx:2", {}))[0] == []
+    assert (await desk.type("hosts"))[0].startswith("@rack7")
+    assert await desk.type("update web nginx:3") == []
+    await asyncio.sleep(0)
+    assert desk.read() == [f"{WEB} is being updated already"]
     new = {"old_container_id": WEB, "new_container_id": "77aa88bb99cc", "container_name": "web"}
     await agent.tell("update_complete", **new, failed_dependents=["vpn"])
-    assert (await updating)[0] == [
+    assert desk.read() == [
         "web is 77aa88bb99cc now",
         "vpn, which depends on it, could not follow",
     ]
-    failing, _ = await asyncio.gather(desk.type("update web x"), agent.answer(error="no image"))
-    assert failing == ["failed: no image"]
+
+
+async def test_an_update_that_fails(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
+    """At once with what the agent refused it for, or as late as the server knows of it."""
+    agent, _ = here
+    await asyncio.gather(desk.type("update web x"), agent.answer(error="no image"))
+    await asyncio.sleep(1)
+    assert desk.read() == ["the update of web failed: no image"]
+    await typed(desk, agent, "update web x", {})
+    await asyncio.sleep(299)
+    assert desk.read() == []
+    await asyncio.sleep(2)
+    assert desk.read() == ["the update of web failed: Agent update failed or timed out"]
+
+
+async def test_what_was_begun_ends_with_the_prompt(
+    hub: Hub, here: tuple[ScriptedAgent, Host]
+) -> None:
+    """Nobody who quits waits for what the server still waits for."""
+    began_s = asyncio.get_running_loop().time()
+    desk = Desk(hub)
+    async with desk.prompt:
+        await typed(desk, here[0], "update web nginx:2", {})
+    assert asyncio.get_running_loop().time() - began_s < 1
+    assert desk.read() == []
 
 
 async def test_upgrade(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
@@ -175,13 +206,13 @@ async def test_upgrade(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
 
 
 async def test_deploy(desk: Desk, here: tuple[ScriptedAgent, Host], tmp_path: Path) -> None:
-    """A file with the .env beside it; the project is called like the folder."""
+    """A file with the .env beside it; the project is called like the folder. Its end is told when it comes."""
     agent, _ = here
     folder = tmp_path / "Shop"
     folder.mkdir()
     (folder / "compose.yaml").write_text("services: {}")
     (folder / ".env").write_text("A=1")
-    deploying = asyncio.gather(desk.type(f"deploy {folder}/compose.yaml"))
+    assert await desk.type(f"deploy {folder}/compose.yaml") == []
     payload = (await agent.answer(payload={}))["payload"]
     assert [payload[key] for key in ("project_name", "compose_content", "env_file_content")] == [
         *("shop", "services: {}", "A=1")
@@ -189,7 +220,7 @@ async def test_deploy(desk: Desk, here: tuple[ScriptedAgent, Host], tmp_path: Pa
     web = {"container_id": WEB, "container_name": "web", "image": "x", "status": "running"}
     end = {"deployment_id": payload["deployment_id"], "success": True, "services": {"web": web}}
     await agent.tell("deploy_complete", **end)
-    assert (await deploying)[0] == ["shop: running", f"{WEB}  web  running"]
+    assert desk.read() == ["shop: running", f"{WEB}  web  running"]
 
 
 async def test_a_shell(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
@@ -240,7 +271,7 @@ async def test_health_checks(desk: Desk, here: tuple[ScriptedAgent, Host]) -> No
     await agent.tell("health_check_result", **result, timestamp="2026-01-01T00:00:00Z")
     assert await desk.type("checks list") == [f"{WEB}  GET http://web/  healthy (204, 7 ms)"]
     await desk.type("checks remove web")
-    assert await desk.type("checks") == []
+    assert await desk.type("checks") == ["none"]
 
 
 async def test_the_log_and_the_complaints(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
@@ -249,7 +280,7 @@ async def test_the_log_and_the_complaints(desk: Desk, here: tuple[ScriptedAgent,
     await agent.say({"type": "error", "error": "the engine is gone"})
     await agent.say({"type": "gossip"})
     await agent.heard()
-    assert await desk.type("log 1") == ["failed  error  the engine is gone"]
+    assert await desk.type("log 1") == ["failed  error       the engine is gone"]
     assert await desk.type("complaints") == ["rack7: 'gossip' is nothing that the server knows"]
 
 
@@ -261,8 +292,13 @@ async def test_it_tells_how_work_goes_on(
     hub.listen(desk.prompt.narrate)
     await agent.tell("update_progress", container_id=WEB, stage="backup", message="Renaming")
     await agent.say({"type": "error", "error": "the engine is gone"})
+    await agent.say({"type": "error", "error": "no update", "details": "it is unhealthy"})
     await agent.heard()
-    assert desk.read() == ["* rack7: backup: Renaming", "* rack7: the engine is gone"]
+    assert desk.read() == [
+        "* rack7: backup: Renaming",
+        "* rack7: the engine is gone",
+        "* rack7: no update: it is unhealthy",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +308,7 @@ async def test_it_tells_how_work_goes_on(
         ("deploy", "like this: deploy shop/compose.yaml up"),
         ("deploy compose.yaml sideways", "sideways is none of up, down, restart"),
         ("deploy /nowhere/compose.yaml", "/nowhere/compose.yaml cannot be read: "),
+        ("shell nobody", "no container is called nobody; `containers` lists them"),
         ("shell", "in which container? e.g. `shell web`"),
         ("logs", "whose? e.g. `logs web`"),
         ("checks clean", "checks clean? It is list, add or remove"),

@@ -20,9 +20,9 @@ from engine import (
     find_engine,
     make_busybox_image,
 )
-from image_registry import ImageRegistry
 from integration.served import Served, serve
 
+from agent.console.image_registry import ImageRegistry
 from agent.hub.server import Hub
 
 

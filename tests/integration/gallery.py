@@ -12,9 +12,9 @@ import docker
 from engine import IDLE, LABEL, NAME_PREFIX, Container, Containers
 from fakes.doomed_engine import DoomedEngine
 from features.update_world import UpdateWorld
-from image_registry import ImageRegistry
 
 from agent.adapters.engine import DockerEngine
+from agent.console.image_registry import ImageRegistry
 from agent.ports import Json
 
 STARTED = {"status": "update_started"}

@@ -8,10 +8,10 @@ from typing import Any
 import docker
 import pytest
 from engine import IDLE, busybox_root
-from image_registry import ImageRegistry
 from integration.gallery import Gallery
 
 from agent.adapters.engine import DockerEngine, Endpoint
+from agent.console.image_registry import ImageRegistry
 from agent.ports import CommandFailed, Json
 
 FAILS = ("sh", "-c", "exit 1")

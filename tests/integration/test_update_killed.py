@@ -11,11 +11,11 @@ from typing import Any
 import docker
 import pytest
 from engine import IDLE, busybox_root
-from image_registry import ImageRegistry
 from integration.agent_process import AgentProcess
 from integration.gallery import Gallery
 
 from agent.adapters.engine import DockerEngine, Endpoint
+from agent.console.image_registry import ImageRegistry
 from agent.hub.server import Hub
 
 END_S = 90.0

@@ -8,8 +8,9 @@ import secrets
 import docker
 import pytest
 from engine import LABEL, NAME_PREFIX, Containers
-from image_registry import ImageRegistry
 from integration.served import Served
+
+from agent.console.image_registry import ImageRegistry
 
 SPEAK = ("sh", "-c", "echo one; echo two >&2; echo three; trap 'exit 0' TERM; sleep 3600 & wait")
 NOWHERE = "0123456789ab"

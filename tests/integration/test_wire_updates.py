@@ -8,8 +8,9 @@ import docker
 import pytest
 from docker_registry import PASSWORD, USER, DockerRegistry
 from engine import IDLE, LABEL, Containers
-from image_registry import ImageRegistry
 from integration.served import Served
+
+from agent.console.image_registry import ImageRegistry
 
 SUCCESS = [
     "pulling",

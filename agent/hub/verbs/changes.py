@@ -13,10 +13,10 @@ PATIENCE_S = 3600.0
 
 HELP = """\
 update [@host] CONTAINER IMAGE
-                           updates the container, and waits for the end
-upgrade [@host] VERSION    the UI's button for a new agent: its image is another product's
+                           updates the container; its end is told when the server knows of it
+upgrade [@host] VERSION    the UI's "update agent" button, which offers another product's image
 deploy [@host] FILE [up|down|restart]
-                           deploys a Compose file, with the .env beside it, and waits for the end"""
+                           deploys a Compose file, with the .env beside it; its end is told"""
 
 
 class Changes:
@@ -32,9 +32,15 @@ class Changes:
         host, rest = self._clerk.target(rest)
         name, image = words(rest, "update web nginx:1.29", 2, 2)
         container_id = self._clerk.container_id(host, name)
-        result = await self._hub.update_container(host.id, container_id, image)
+        self._clerk.begin(self._updated(host.id, name, container_id, image))
+
+    async def _updated(self, host_id: str, name: str, container_id: str, image: str) -> None:
+        try:
+            result = await self._hub.update_container(host_id, container_id, image)
+        except ValueError as error:
+            raise Mistake(str(error)) from None
         if not result.success:
-            raise Mistake(f"failed: {result.error}")
+            raise Mistake(f"the update of {name} failed: {result.error}")
         self._clerk.say(f"{name} is {result.container_id} now")
         for dependent in result.failed_dependents:
             self._clerk.say(f"{dependent}, which depends on it, could not follow")
@@ -50,8 +56,14 @@ class Changes:
     async def _deploy(self, rest: str) -> None:
         host, rest = self._clerk.target(rest)
         file, action = words(rest, "deploy shop/compose.yaml up", 1, 2)
-        deployment = await self._hub.deploy(host.id, _request(Path(file), action or "up"))
-        await deployment.done(PATIENCE_S)
+        self._clerk.begin(self._deployed(host.id, _request(Path(file), action or "up")))
+
+    async def _deployed(self, host_id: str, request: DeployRequest) -> None:
+        deployment = await self._hub.deploy(host_id, request)
+        try:
+            await deployment.done(PATIENCE_S)
+        except TimeoutError:
+            raise Mistake(f"{request.project_name}: no end within {PATIENCE_S:g} s") from None
         self._clerk.say(f"{deployment.request.project_name}: {deployment.outcome}")
         if deployment.error:
             self._clerk.say(deployment.error)
@@ -74,5 +86,7 @@ def _request(file: Path, action: str) -> DeployRequest:
             env_file_content=env_file.read_text("utf-8") if env_file.exists() else "",
             action=known,
         )
-    except (OSError, UnicodeDecodeError) as error:
-        raise Mistake(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise Mistake(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Mistake(f"{file} cannot be read: it is not UTF-8") from None

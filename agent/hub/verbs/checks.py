@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from agent.hub.verbs.clerk import Clerk, Mistake, Verb, number, words
 
@@ -41,15 +42,17 @@ class HealthChecks:
                 raise Mistake(f"checks {verb}? It is list, add or remove")
 
     def _list(self, host_id: str) -> None:
-        for check in self._hub.hosts[host_id].health_checks:
-            container_id = check["container_id"]
-            results = self._hub.checks.of(host_id, container_id)
-            last = "no result yet"
-            if results:
-                result = results[-1].result
-                state = "healthy" if result.healthy else f"unhealthy: {result.error_message}"
-                last = f"{state} ({result.status_code}, {result.response_time_ms} ms)"
-            self._clerk.say(f"{container_id}  {check['method']} {check['url']}  {last}")
+        self._clerk.list(
+            self._described(host_id, check) for check in self._hub.hosts[host_id].health_checks
+        )
+
+    def _described(self, host_id: str, check: Mapping[str, Any]) -> str:
+        container_id, last = check["container_id"], "no result yet"
+        if results := self._hub.checks.of(host_id, container_id):
+            result = results[-1].result
+            state = "healthy" if result.healthy else f"unhealthy: {result.error_message}"
+            last = f"{state} ({result.status_code}, {result.response_time_ms} ms)"
+        return f"{container_id}  {check['method']} {check['url']}  {last}"
 
 
 def _check(host_id: str, container_id: str, url: str, interval_s: int) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from agent.core.rfc3339 import rfc3339
+from agent.hub.host import Host
 from agent.hub.verbs.clerk import Clerk, Mistake, Verb, number
 
 HELP = """\
@@ -32,13 +32,8 @@ class Hosts:
         }
 
     async def _hosts(self, rest: str) -> None:
-        for host in self._hub.hosts.values():
-            state = "online" if host.online else f"offline: {host.error}"
-            listed = rfc3339(host.listed_at) if host.listed_at else "never"
-            self._clerk.say(
-                f"@{host.name}  {state}  connections: {host.connections}  "
-                f"containers: {len(host.containers)} (listed {listed})  id: {host.id}"
-            )
+        now = asyncio.get_running_loop().time()
+        self._clerk.list(_described(host, now) for host in self._hub.hosts.values())
 
     async def _token(self, rest: str) -> None:
         self._clerk.say(self._hub.new_token(uses=None if rest == "multi" else 1))
@@ -46,13 +41,17 @@ class Hosts:
     async def _log(self, rest: str) -> None:
         host, rest = self._clerk.target(rest)
         newest = max(1, int(number(rest, 10)))
-        for entry in self._hub.log(host.id)[-newest:]:
-            self._clerk.say(f"{'failed' if entry.failed else 'ok':6}  {entry.kind}  {entry.text}")
+        self._clerk.list(
+            f"{'failed' if entry.failed else 'ok':6}  {entry.kind:10}  {entry.text}"
+            for entry in self._hub.log(host.id)[-newest:]
+        )
 
     async def _complaints(self, rest: str) -> None:
-        for host_id, text in self._hub.complaints:
-            host = self._hub.hosts.get(host_id or "")
-            self._clerk.say(f"{host.name if host else 'nobody known'}: {text}")
+        hosts = self._hub.hosts
+        self._clerk.list(
+            f"{hosts[host_id].name if host_id in hosts else 'nobody known'}: {text}"
+            for host_id, text in self._hub.complaints
+        )
 
     async def _cut(self, rest: str) -> None:
         host, _ = self._clerk.target(rest)
@@ -72,3 +71,12 @@ class Hosts:
     async def _delete(self, rest: str) -> None:
         host, _ = self._clerk.target(rest)
         self._hub.delete_host(host.id)
+
+
+def _described(host: Host, now_s: float) -> str:
+    state = "online" if host.online else f"offline: {host.error}"
+    listed = "never" if host.polled_at_s is None else f"{now_s - host.polled_at_s:.0f} s ago"
+    return (
+        f"@{host.name}  {state}  connections: {host.connections}  "
+        f"containers: {len(host.containers)} (listed {listed})  id: {host.id}"
+    )

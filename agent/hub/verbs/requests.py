@@ -35,36 +35,30 @@ class Requests:
         }
 
     async def _images(self, rest: str) -> None:
-        for image in await self._listed(rest, "list_images"):
-            names = ", ".join(image["tags"]) or "dangling"
-            size = f"{image['size'] / MIB:8.1f} MiB"
-            self._clerk.say(f"{image['id']}  {size}  {names}{_used(image)}")
+        self._clerk.list(map(_image, await self._listed(rest, "list_images")))
 
     async def _networks(self, rest: str) -> None:
-        for network in await self._listed(rest, "list_networks"):
-            where = network["subnet"] or "no subnet"
-            what = f"{network['driver']}, {network['scope']}, {where}"
-            self._clerk.say(f"{network['id']}  {network['name']}  ({what}){_used(network)}")
+        self._clerk.list(map(_network, await self._listed(rest, "list_networks")))
 
     async def _volumes(self, rest: str) -> None:
-        for volume in await self._listed(rest, "list_volumes"):
-            self._clerk.say(f"{volume['name']}  ({volume['driver']}){_used(volume)}")
+        self._clerk.list(map(_volume, await self._listed(rest, "list_volumes")))
 
     async def _logs(self, rest: str) -> None:
         host, rest = self._clerk.target(rest)
         if not rest:
             raise Mistake("whose? e.g. `logs web`")
         payload = {"container_id": self._clerk.container_id(host, rest), "tail": 100}
-        for line in await self._clerk.ask(host, "get_logs", payload):
-            self._clerk.say(f"{line['timestamp']}  {line['log']}")
+        lines = await self._clerk.ask(host, "get_logs", payload)
+        self._clerk.list(f"{line['timestamp']}  {line['log']}" for line in lines)
 
     async def _scan(self, rest: str) -> None:
         host, rest = self._clerk.target(rest)
         payload = {"paths": rest.split() or None, "recursive": True, "max_depth": 5}
         found = await self._clerk.ask(host, "scan_compose_dirs", payload)
-        for file in found["compose_files"]:
-            services = ", ".join(file["services"])
-            self._clerk.say(f"{file['path']}  {file['project_name']}: {services}")
+        self._clerk.list(
+            f"{file['path']}  {file['project_name']}: {', '.join(file['services'])}"
+            for file in found["compose_files"]
+        )
 
     async def _send(self, rest: str) -> None:
         host, rest = self._clerk.target(rest)
@@ -90,6 +84,20 @@ class Requests:
         host, _ = self._clerk.target(rest)
         listed: list[dict[str, Any]] = await self._clerk.ask(host, name)
         return listed
+
+
+def _image(image: Mapping[str, Any]) -> str:
+    names = ", ".join(image["tags"]) or "dangling"
+    return f"{image['id']}  {image['size'] / MIB:8.1f} MiB  {names}{_used(image)}"
+
+
+def _network(network: Mapping[str, Any]) -> str:
+    what = f"{network['driver']}, {network['scope']}, {network['subnet'] or 'no subnet'}"
+    return f"{network['id']}  {network['name']}  ({what}){_used(network)}"
+
+
+def _volume(volume: Mapping[str, Any]) -> str:
+    return f"{volume['name']}  ({volume['driver']}){_used(volume)}"
 
 
 def _used(item: Mapping[str, Any]) -> str:

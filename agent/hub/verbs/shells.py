@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 
 from agent.hub.shells import Shell
 from agent.hub.verbs.clerk import Clerk, Mistake, Verb
+from agent.hub.verbs.plain_text import PlainText
 
 START_WITHIN_S = 30.0
 
@@ -45,8 +45,8 @@ class ShellAtThePrompt:
             shell = await self._hub.open_shell(host.id, container_id)
         except LookupError as error:
             raise Mistake(str(error)) from None
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        shell.on_output = lambda data: self._clerk.show(decoder.decode(data))
+        text = PlainText()
+        shell.on_output = lambda data: self._clerk.show(text.feed(data))
         self._shell = shell
         try:
             await shell.started_or_ended(START_WITHIN_S)

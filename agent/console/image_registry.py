@@ -21,9 +21,13 @@ class ImageRegistry:
 
     Args:
         root: The root file system of every image in it, as a tar archive.
+        architecture: What its programs run on, in the engine's words.
     """
 
-    def __init__(self, root: bytes) -> None:
+    def __init__(self, root: bytes, architecture: str = "amd64") -> None:
+        self._architecture = architecture
+        self.was_asked = False
+        """Whether anybody reached it yet."""
         self._layer = gzip.compress(root, 1, mtime=0)
         self._diff_id = _digest(root)
         self._blobs: dict[str, bytes] = {_digest(self._layer): self._layer}
@@ -40,7 +44,7 @@ class ImageRegistry:
         """Makes an image of that `Config` and returns its reference. A tag that is there moves on to it."""
         image = _json(
             {
-                "architecture": "amd64",
+                "architecture": self._architecture,
                 "os": "linux",
                 "config": config,
                 "rootfs": {"type": "layers", "diff_ids": [self._diff_id]},
@@ -61,6 +65,7 @@ class ImageRegistry:
 
     def find(self, path: str) -> tuple[str, bytes] | None:
         """What is under a path of the registry's HTTP API: its type and its content."""
+        self.was_asked = True
         match path.strip("/").split("/"):
             case ["v2"]:
                 return "application/json", b"{}"
@@ -72,8 +77,16 @@ class ImageRegistry:
                 return None if blob is None else ("application/octet-stream", blob)
         return None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(
@@ -82,9 +95,7 @@ class ImageRegistry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.close()
 
 
 class _Server(ThreadingHTTPServer):
@@ -110,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = _answer  # noqa: N815  the names are http.server's
 
     def log_message(self, *args: object) -> None:
-        """Silent: pytest shows what a test says."""
+        """Silent: whoever asked has the answer."""
 
 
 def _json(value: object) -> bytes:

@@ -1,0 +1,1 @@
+"""What the demo plays, one file for each kind of act."""
