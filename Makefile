@@ -63,7 +63,7 @@ docs: charts ## write the generated references into docs/reference
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure what the docs claim, on a real engine
-	$(WITH_ENGINE) $(PYTHON) -m benchmarks
+	$(WITH_ENGINE) env PYTHONPATH=tests $(PYTHON) -m benchmarks
 
 .PHONY: clean
 clean: ## remove the virtual environment and everything the tools left

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import list_containers
+from benchmarks import list_containers, reply_latency
 
 if __name__ == "__main__":
     list_containers.main(500)
+    reply_latency.main()

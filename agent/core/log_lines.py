@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from agent.core.steps import Pace, Steps
+
 HEADER_BYTES = 8
 """Before each piece of a multiplexed log: the stream's number, three zeros, the piece's length (big-endian)."""
 
 NOTICE = "[older lines left out: the log is larger than a reply may be]"
 
 MAX_BYTES_PER_CHARACTER = 6  # \u0000 in JSON; UTF-8 takes four at most
+
+STEP_BYTES = 64 * 1024
+"""Of a log, between two pauses: one to two milliseconds of work."""
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)(?: |$)")
 _STREAMS = {bytes([number, 0, 0, 0]): number for number in range(4)}
@@ -22,8 +27,10 @@ _TTY = -1
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def log_text(raw: bytes, max_bytes: int, now: datetime) -> str:
+def log_text(raw: bytes, max_bytes: int, now: datetime) -> Steps[str]:
     r"""`raw`, read with `timestamps=1`, as lines `STAMP TEXT` in the order of time, joined by `\n`.
+
+    The largest takes a fifth of a second in all, so it pauses all along.
 
     A stamp is RFC 3339 in UTC with nine digits and a `Z`. A line that came without one has that of the line before it
     in its stream, else of the one after it, else `now`. The order within each stream is never changed, even where its
@@ -34,7 +41,9 @@ def log_text(raw: bytes, max_bytes: int, now: datetime) -> str:
         max_bytes: What the text may cost as a JSON string. Beyond it the oldest lines are left out, and a first line
             says so.
     """
-    return _newest(_rendered(_lines(raw), now), max_bytes)
+    lines = yield from _lines(raw)
+    rendered = yield from _rendered(lines, now)
+    return (yield from _newest(rendered, max_bytes))
 
 
 # --- Lines
@@ -66,18 +75,29 @@ def _frames(raw: bytes) -> Iterator[tuple[int, bytes]]:
     while at < len(raw):
         stream = _STREAMS.get(raw[at : at + 4], _TTY)
         if stream == _TTY:
-            yield _TTY, raw[at:]
+            yield from ((_TTY, data) for data in _pieces(raw, at))
             return
         begin = at + HEADER_BYTES
         at = begin + int.from_bytes(raw[at + 4 : begin])
         yield stream, raw[begin:at]
 
 
-def _lines(raw: bytes) -> list[_Line]:
+def _pieces(raw: bytes, at: int) -> Iterator[bytes]:
+    """What follows `at`, cut after ends of lines: so that no cut can be taken for one of the engine's."""
+    while at < len(raw):
+        end = raw.find(b"\n", at + STEP_BYTES) + 1 or len(raw)
+        yield raw[at:end]
+        at = end
+
+
+def _lines(raw: bytes) -> Steps[list[_Line]]:
     """Lines in the order in which they began."""
     lines: list[_Line] = []
     unfinished: dict[int, _Line] = {}
+    pace = Pace(STEP_BYTES)
     for stream, data in _frames(raw):
+        if pace.is_up(HEADER_BYTES + len(data)):
+            yield
         *finished, rest = data.split(b"\n")
         for piece in finished:
             if (line := unfinished.pop(stream, None)) is None:
@@ -106,13 +126,18 @@ def _normal(seconds: bytes, fraction: bytes | None, zone: bytes) -> str:
 # --- Order
 
 
-def _rendered(lines: list[_Line], now: datetime) -> list[str]:
-    otherwise = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
-    entries = [(line.stream, *line.read()) for line in lines]
+def _rendered(lines: list[_Line], now: datetime) -> Steps[list[str]]:
+    pace = Pace(STEP_BYTES)
+    entries: list[tuple[int, str, bytes]] = []
     first: dict[int, str] = {}
-    for stream, stamp, _ in entries:
+    for line in lines:
+        stamp, text = line.read()
+        entries.append((line.stream, stamp, text))
         if stamp:
-            first.setdefault(stream, stamp)
+            first.setdefault(line.stream, stamp)
+        if pace.is_up(HEADER_BYTES + len(text)):
+            yield
+    otherwise = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
     last: dict[int, str] = {}
     newest: dict[int, str] = {}
     ordered: list[tuple[str, str]] = []
@@ -123,6 +148,8 @@ def _rendered(lines: list[_Line], now: datetime) -> list[str]:
         newest[stream] = max(stamp, newest.get(stream, ""))
         decoded = text.removesuffix(b"\r").decode("utf-8", "replace")
         ordered.append((newest[stream], f"{stamp} {decoded}"))
+        if pace.is_up(len(stamp) + len(text)):
+            yield
     ordered.sort(key=lambda entry: entry[0])  # stable: equal stamps stay as they came
     return [line for _, line in ordered]
 
@@ -130,17 +157,25 @@ def _rendered(lines: list[_Line], now: datetime) -> list[str]:
 # --- Size
 
 
-def _newest(lines: list[str], max_bytes: int) -> str:
-    text = "\n".join(lines)
-    if len(text) * MAX_BYTES_PER_CHARACTER <= max_bytes or _cost_bytes(text) <= max_bytes:
-        return text
-    room_bytes = max_bytes - _cost_bytes(_notice(lines[-1]))
-    kept = len(lines)
-    while kept and (room_bytes := room_bytes - _cost_bytes("\n" + lines[kept - 1])) >= 0:
-        kept -= 1
+def _newest(lines: list[str], max_bytes: int) -> Steps[str]:
+    if MAX_BYTES_PER_CHARACTER * sum(len(line) + 1 for line in lines) <= max_bytes:
+        return "\n".join(lines)
+    pace = Pace(STEP_BYTES)
+    notice_bytes = _cost_bytes(_notice(lines[-1]))
+    used_bytes, kept = 0, len(lines)
+    for at in reversed(range(len(lines))):
+        used_bytes += _cost_bytes("\n" + lines[at])
+        if notice_bytes + used_bytes <= max_bytes:
+            kept = at
+        elif used_bytes - _cost_bytes("\n") > max_bytes:
+            break
+        if pace.is_up(len(lines[at])):
+            yield
+    else:
+        return "\n".join(lines)
     if kept == len(lines):
         # Not even the newest line fits: its beginning tells more than nothing.
-        room = (max_bytes - _cost_bytes(_notice(lines[-1]) + "\n")) // MAX_BYTES_PER_CHARACTER
+        room = (max_bytes - notice_bytes - _cost_bytes("\n")) // MAX_BYTES_PER_CHARACTER
         return f"{_notice(lines[-1])}\n{lines[-1][: max(room, 0)]}"
     return "\n".join([_notice(lines[kept]), *lines[kept:]])
 

@@ -27,7 +27,7 @@ RAW_BYTES = MAX_REPLY_BYTES * 13 // 10
 and is seen to be."""
 
 READS_AT_ONCE = 4
-"""What is read stays in memory until its turn to become text comes: one at a time, for that takes several times more."""
+"""What was read waits in memory to become text: one at a time, for that takes several times as much."""
 
 
 class GetLogs(Target):

@@ -10,7 +10,8 @@ from agent.core.slots import Slots
 from agent.ports import Channel, ChannelFull, Clock, Json, LinkClosed, Priority
 
 BATCH = 50
-"""As many samples as make one write of some 20 kB. The next are encoded when these were taken."""
+"""As many samples as make one write of some 20 kB. The next are encoded when these have arrived: what waits in the
+kernel would be in the way of replies, and on a slow link of a pong for longer than the server waits for one."""
 
 RETRY_FULL_S = 1.0
 """Replies may fill the link. Samples can wait: newer ones take their places meanwhile."""
@@ -42,6 +43,7 @@ class SampleQueue:
             while batch := self._waiting.take(BATCH):
                 try:
                     await asyncio.gather(*map(self._put, batch))
+                    await self._channel.confirm()
                 except LinkClosed:
                     return
                 except ChannelFull:

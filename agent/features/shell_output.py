@@ -14,13 +14,16 @@ from agent.ports import Channel, ChannelFull, Clock, Priority, Terminal
 GATHER_S = 0.01
 """Between two frames: what comes meanwhile leaves together. No eye sees it, and no flood is faster than 1.6 MB/s."""
 
+WINDOW_BYTES = 64 * 1024
+"""So much may be on its way. More would lie in the kernels of a server that reads slowly, and replies behind it."""
+
 RETRY_FULL_S = 0.25
 
 
 class ShellOutput:
     """Gathers output into frames and sends one at a time: no more than that is ever in the way of a reply.
 
-    When too much waits for the link, the process has to wait as well.
+    When too much waits for the link, or for a server that is slow to read, the process has to wait as well.
     """
 
     def __init__(self, session_id: str, channel: Channel, clock: Clock) -> None:
@@ -49,12 +52,17 @@ class ShellOutput:
         self._terminal = terminal
         self._regulate()
         await self.tell(shell.started(self._id))
+        under_way_bytes = 0
         while True:
             await self._filled.wait()
             self._filled.clear()
             while frame := self._buffer.take():
                 self._regulate()
                 await self.tell(shell.output(self._id, frame))
+                under_way_bytes += len(frame)
+                if under_way_bytes >= WINDOW_BYTES:
+                    await self._channel.confirm()
+                    under_way_bytes = 0
                 await asyncio.sleep(GATHER_S)
             if self._is_finished:
                 return

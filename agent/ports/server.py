@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Protocol
 
-from agent.core.failures import Failure
+from agent.core import refusals
+from agent.core.failures import Failure, FailureKind
 
 
 class DialFailed(Exception):
@@ -24,6 +25,11 @@ class LinkClosed(Exception):
     def __init__(self, code: int, reason: str, *, by_us: bool = False) -> None:
         super().__init__(f"{code} {reason}".rstrip())
         self.code, self.reason, self.by_us = code, reason, by_us
+
+    @property
+    def failure(self) -> Failure:
+        """What it means to an operator."""
+        return refusals.closed(self.code, self.reason, by_us=self.by_us)
 
 
 class Link(Protocol):
@@ -54,6 +60,10 @@ class Link(Protocol):
 
 class LinkStalled(LinkClosed):
     """The peer is there and does not read, or is gone without a word."""
+
+    @property
+    def failure(self) -> Failure:
+        return Failure(FailureKind.SILENT, self.reason)
 
 
 class Server(Protocol):
@@ -99,3 +109,10 @@ class Channel(Protocol):
 
     async def send(self, message: bytes, priority: Priority) -> int:
         """As `put`, and waits for the transport."""
+
+    async def confirm(self) -> None:
+        """Returns once everything sent so far has arrived: the server read it from the connection, and says so.
+
+        Raises:
+            LinkClosed: It may not have arrived.
+        """

@@ -10,7 +10,7 @@ from agent.core import refusals
 from agent.core.failures import Failure, FailureKind
 from agent.core.lifecycle import Evicted, LinkLost
 from agent.core.machine import Event
-from agent.ports import Link, LinkClosed, LinkStalled, Priority, Scope, Server
+from agent.ports import Link, LinkClosed, Priority, Scope, Server
 from agent.runtime.uplink import Uplink
 
 DIAL_S = 20.0
@@ -90,8 +90,7 @@ class Session:
             text = f"no answer to register within {ANSWER_S:.0f} s"
             raise NoAnswer(Failure(FailureKind.TIMEOUT, text)) from None
         except LinkClosed as closed:
-            failure = refusals.closed(closed.code, closed.reason, by_us=closed.by_us)
-            raise NoAnswer(failure) from closed
+            raise NoAnswer(closed.failure) from closed
         except (ValueError, RecursionError) as error:
             text = "the answer to register is not JSON"
             failure = Failure(FailureKind.HANDSHAKE, text, refusals.NOT_DOCKMON)
@@ -222,8 +221,6 @@ class Session:
 
 
 def _told(closed: LinkClosed, lasted_s: float) -> Event:
-    if isinstance(closed, LinkStalled):
-        return LinkLost(Failure(FailureKind.SILENT, closed.reason), lasted_s)
     if (closed.code, closed.reason) == refusals.EVICTED:
         return Evicted(lasted_s)
-    return LinkLost(refusals.closed(closed.code, closed.reason, by_us=closed.by_us), lasted_s)
+    return LinkLost(closed.failure, lasted_s)

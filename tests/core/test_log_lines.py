@@ -207,10 +207,11 @@ def test_it_pauses_all_along(text: str, tty: bool) -> None:
     assert pauses >= 20
 
 
-def test_a_tty_is_cut_between_lines() -> None:
-    """However long they are: what stands at a cut is not taken for a stamp of the engine's."""
-    lines = [f"{stamp(at % 60)} {stamp(7) * at}" for at in range(200)]
-    assert read("\n".join(lines).encode()) == sorted(lines, key=lambda each: each[:19])
+def test_a_tty_is_read_line_by_line() -> None:
+    """However long they are: nothing within a line is taken for a stamp that the engine put before a piece."""
+    head = f"{stamp(1)} "
+    long = head + "x" * (STEP_BYTES - len(head)) + f"{stamp(2)} quoted"
+    assert read(f"{long}\n{stamp(3)} next\n".encode()) == [long, f"{stamp(3)} next"]
 
 
 # --- Whatever comes

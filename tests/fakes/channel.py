@@ -39,6 +39,10 @@ class FakeChannel:
     async def send(self, message: bytes, priority: Priority) -> int:
         return await self.put(message, priority)
 
+    async def confirm(self) -> None:
+        if not self.is_live:
+            raise LinkClosed(1006, "no session")
+
     @property
     def messages(self) -> list[Json]:
         return [message for _, message in self.sent]

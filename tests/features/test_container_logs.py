@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from agent.core.log_lines import NOTICE
 from agent.core.replies import MAX_MESSAGE_BYTES, result
-from agent.features.logs import get_logs
+from agent.features.logs import READS_AT_ONCE, get_logs
 from agent.ports import CommandFailed, Json, NotFound
 
 
@@ -118,6 +118,33 @@ async def test_a_log_that_is_too_large_for_a_reply(text: str) -> None:
     assert last.endswith(" the end")
     message = result("c0ffee", reply)
     assert MAX_MESSAGE_BYTES * 0.99 < len(message) <= MAX_MESSAGE_BYTES
+
+
+async def test_many_at_once() -> None:
+    """What is in memory is bounded: a few are read at a time, and the rest wait for their turn."""
+    world = World()
+    world.engine.writes(world.web, "one")
+    world.engine.delay_s["logs"] = 1.0
+    async with asyncio.TaskGroup() as asking:
+        for _ in range(2 * READS_AT_ONCE + 1):
+            asking.create_task(world.lines())
+        await asyncio.sleep(0.5)
+        assert world.engine.calls["logs"] == READS_AT_ONCE
+    assert asyncio.get_running_loop().time() == 3.0
+
+
+async def test_the_loop_is_not_held() -> None:
+    """Whoever else has something to do gets their turn all along."""
+    world = World()
+    log = world.engine.boxes[world.web].log
+    log.extend(("2026-01-01T00:00:00.000000000Z", 1, "x" * 1000) for _ in range(10_000))
+    turns = 0
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(world.lines(tail=10_000))
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+    assert turns >= 300
 
 
 async def test_nobody() -> None:

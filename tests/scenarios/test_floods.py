@@ -16,7 +16,7 @@ from agent.core.log_lines import NOTICE
 from agent.core.replies import MAX_MESSAGE_BYTES
 from agent.core.shell_buffers import FRAME_BYTES, OUTPUT_HIGH_BYTES
 from agent.core.stats import Counters
-from agent.features.shell_output import GATHER_S
+from agent.features.shell_output import GATHER_S, WINDOW_BYTES
 from agent.hub.host import Host
 from agent.hub.journal import Entry
 from agent.hub.shells import Shell
@@ -24,8 +24,8 @@ from agent.runtime.event_buffer import BUFFER
 from agent.runtime.stats_link import FRESH_S
 from agent.runtime.uplink import PROGRESS_S
 
-COUNTED = b"".join(b"%09d\n" % number for number in range(2_000_000))
-"""What a process writes that never stops: 20 MB, of which no two lines are the same."""
+COUNTED = b"".join(b"%09d\n" % number for number in range(600_000))
+"""What a process writes: 6 MB, more than any of these tests can show. No two lines are the same."""
 
 STALL_S = 30.0
 
@@ -106,6 +106,26 @@ async def test_a_shell_that_floods_its_terminal() -> None:
         lasted_s = asyncio.get_running_loop().time() - since_s
         assert 0 < len(shell.output) <= FRAME_BYTES * (lasted_s / GATHER_S + 2)
         assert COUNTED.startswith(shell.output)
+        await shell.close()
+        assert world.hub.complaints == []
+
+
+async def test_a_shell_that_floods_a_slow_server() -> None:
+    """What its kernel holds back would be in the way of a reply, so there is never much: the browser takes it first."""
+    async with World(poll_s=None) as world:
+        web = world.engine.add("web", running=True)
+        world.start()
+        host = await world.online()
+        world.hub.faults.throttle(host, 100_000)
+        shell, _ = await flooding(world, host, web)
+        for _ in range(5):
+            await asyncio.sleep(3)
+            begun = len(world.hub.journal)
+            await world.hub.request(host.id, "list_containers")
+            between = [kind(entry) for entry in list(world.hub.journal)[begun:]]
+            assert between.count("shell_data") <= WINDOW_BYTES / FRAME_BYTES + 1
+        assert COUNTED.startswith(shell.output)
+        assert len(shell.output) >= 500_000
         await shell.close()
         assert world.hub.complaints == []
 
