@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from agent.adapters.stack_files import StackFiles
 from agent.core.own_container import OwnContainer
 from agent.features.catalogue import ComposeTools, Equipment
 from agent.ports import Engine
+
+log = logging.getLogger("agent")
 
 
 @asynccontextmanager
@@ -40,13 +43,16 @@ async def equipped(
     """
     stacks, http = StackFiles(stacks_dir), LazyHttpProbe()
     program, why_not = await find_compose(candidates(environ), endpoint, private_dir=data_path)
+    why_not = why_not or stacks.obstacle()
+    if why_not:
+        log.warning("Compose projects cannot be deployed: %s", why_not)
     host_path = None if host_stacks_dir is None else str(host_stacks_dir)
     try:
         yield Equipment(
             stats=EngineStats(engine),
             meter=LinuxHostMeter(contained=own is not None),
             http=http,
-            compose=ComposeTools(program, stacks, why_not or stacks.obstacle(), host_path),
+            compose=ComposeTools(program, stacks, why_not, host_path),
             compose_files=LocalComposeFiles(),
             home=environ.get("HOME", ""),
             own=own,

@@ -50,7 +50,7 @@ def _remedy(number: int) -> str:
         case errno.EIO:
             return "check the disk and the kernel's log"
         case _:
-            return "mount a named volume there, or set DATA_PATH to a directory that can be written"
+            return "mount a named volume there, or choose a directory that can be written"
 
 
 def prove_writable(path: Path) -> None:

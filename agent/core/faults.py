@@ -12,5 +12,6 @@ def first_fault(error: ValidationError, whole: str, *, skip: int = 0) -> str:
         skip: How many steps of the way there are the model's and mean nothing to whoever sent the value.
     """
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"][skip:]) or whole
-    return f"{where}: {first['msg']}"
+    # Of a mapping's key pydantic says that it is one; what is wrong with it says enough.
+    where = ".".join(str(part) for part in first["loc"][skip:] if part != "[key]") or whole
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
