@@ -46,7 +46,7 @@ class HealthCheck:
     Attributes:
         container_id: 12 hexadecimal digits.
         url: Without credentials and fragment.
-        headers: Those the user wants sent, and what his credentials became. For the URL's own origin only.
+        headers: Those the user wants sent, and what his credentials became. For the URL's own host only.
         expected: Inclusive ranges of status codes that mean health.
         follow_redirects: Otherwise a redirect is itself the answer.
     """

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-INPUT_MAX_BYTES = 64 * 1024
-"""A large paste. Whoever sends more than the process reads is not typing."""
+INPUT_MAX_BYTES = 2 * 1024 * 1024
+"""A large paste, which browsers send as one message. Whoever sends more than the process reads is not typing."""
+
+PIECE_BYTES = 16 * 1024
+"""So much input is written at once: a process that reads slowly has its time for each piece of a paste."""
 
 FRAME_BYTES = 16 * 1024
 
@@ -63,11 +66,16 @@ class InputQueue:
         """The next thing to do, or None."""
         if not self._items:
             return None
-        item = self._items.popleft()
+        item = self._items[0]
         if isinstance(item, Size):
+            self._items.popleft()
             return item
-        self._bytes -= len(item)
-        return bytes(item)
+        piece = bytes(item[:PIECE_BYTES])
+        del item[:PIECE_BYTES]
+        self._bytes -= len(piece)
+        if not item:
+            self._items.popleft()
+        return piece
 
 
 class OutputBuffer:

@@ -18,7 +18,8 @@ from agent.ports import Channel, Clock, HttpProbe, Scope
 MAX_CHECKS = 500
 """More than any host has containers with a web page; each has a task of its own."""
 
-PROBES_AT_ONCE = 8
+PROBES_AT_ONCE = 32
+"""So many servers that take their connection and never answer may there be before other checks come late."""
 
 SPREAD_S = 10.0
 """First runs are spread over this time: no burst, and whoever looks sees a first result soon."""

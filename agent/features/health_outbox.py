@@ -6,8 +6,10 @@ from agent.ports import Channel, ChannelFull, LinkClosed, Priority
 
 
 class HealthOutbox:
-    """Args:
-    max_containers: Beyond it, the result that has waited longest is dropped.
+    """Sends results, and keeps what was not taken for the next session.
+
+    Args:
+        max_containers: Beyond it, the result that has waited longest is dropped.
     """
 
     def __init__(self, channel: Channel, *, max_containers: int) -> None:

@@ -12,10 +12,17 @@ from agent.core import shell
 from agent.core.shell_buffers import InputFull, Size
 from agent.features.shell_input import ShellInput
 from agent.features.shell_output import ShellOutput
-from agent.ports import Channel, Clock, Engine, EngineError, LinkClosed, Terminal
+from agent.ports import Channel, Clock, Conflict, Engine, EngineError, LinkClosed, Terminal
 
 OPEN_S = 20.0
 HANG_UP_S = 15.0
+LAST_HANG_UP_S = 1.5
+"""The same when the agent ends, which has two seconds for that."""
+
+PAUSED_S = 10 * 60.0
+PAUSED_LOOK_S = 5.0
+"""In a paused container nothing can be ended. So long, and so often, it is tried whether it goes on."""
+
 CLOSE_S = 1.0
 """What was typed before the browser went still counts, if the process takes it within this time."""
 
@@ -106,6 +113,10 @@ class ShellSession:
         log.info("a shell was opened in %s", self._container)
         try:
             await self._finish(terminal, await self._until_ended(terminal))
+        # The agent ends, or has a defect: neither may leave the process behind.
+        except BaseException:
+            await self._hang_up(terminal, LAST_HANG_UP_S)
+            raise
         finally:
             terminal.close()
 
@@ -151,18 +162,25 @@ class ShellSession:
         self._end(_Kind.OVER, f"nothing happened in it for {IDLE_S / 60:.0f} minutes")
 
     async def _finish(self, terminal: Terminal, ending: _Ending) -> None:
-        exit_code = await self._hang_up(terminal)
+        await self._say_goodbye(ending)
+        exit_code = await self._hang_up(terminal, HANG_UP_S, paused_s=PAUSED_S)
         if ending.kind is _Kind.EXITED:
             ending = _Ending(_Kind.OVER, f"exit code {exit_code}" if exit_code else "")
-        await self._say_goodbye(ending)
+            await self._say_goodbye(ending)
         log.info("the shell in %s is closed: %s", self._container, ending.why or "it ended")
 
-    async def _hang_up(self, terminal: Terminal) -> int | None:
-        try:
-            return await terminal.hang_up(deadline_s=HANG_UP_S)
-        except EngineError as error:
-            log.warning("a shell in %s may still be running: %s", self._container, error)
-            return None
+    async def _hang_up(
+        self, terminal: Terminal, deadline_s: float, *, paused_s: float = 0.0
+    ) -> int | None:
+        until_s = self._loop.time() + paused_s
+        while True:
+            try:
+                return await terminal.hang_up(deadline_s=deadline_s)
+            except EngineError as error:
+                if not isinstance(error, Conflict) or self._loop.time() >= until_s:
+                    log.warning("a shell in %s may still be running: %s", self._container, error)
+                    return None
+            await asyncio.sleep(PAUSED_LOOK_S)
 
     async def _say_goodbye(self, ending: _Ending) -> None:
         with contextlib.suppress(LinkClosed, TimeoutError):

@@ -119,7 +119,8 @@ class Terminal(Protocol):
         """Ends the process in the container (SIGHUP, then SIGKILL), for closing the streams leaves it running.
 
         Nothing is delivered any more. To be called before `close`, and also if the process has ended: returns its exit
-        code, None if that is not known. Raises an `EngineError` if it may still be running.
+        code, None if that is not known. Raises an `EngineError` if it may still be running: a `Conflict` in a container
+        that is paused.
         """
 
     def close(self) -> None:

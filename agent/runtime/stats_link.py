@@ -5,27 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from agent.core import refusals
-from agent.core.failures import Failure, FailureKind
 from agent.core.identity import Identity
 from agent.core.lifecycle import AttemptFailed, LinkLost, RetryDue
 from agent.core.machine import Event
 from agent.core.slots import Slots
 from agent.core.stats_frame import frame
 from agent.core.stats_link import LinkOpened, TokenChanged, TokenKnown, explained
-from agent.ports import Activity, DialFailed, Json, Link, LinkClosed, LinkStalled, Scope, Server
-
-DIAL_S = 20.0
-PING_EVERY_S = 20.0
-PONG_S = 20.0
-PROGRESS_S = 10.0
-CLOSE_S = 1.5
+from agent.ports import Activity, DialFailed, Json, Link, LinkClosed, Scope, Server
+from agent.runtime.session import CLOSE_S, DIAL_S, PING_EVERY_S, PONG_S
+from agent.runtime.uplink import PROGRESS_S
 
 FRESH_S = 30.0
 """The server stamps a sample when it arrives, so an older one would be a lie."""
 
-BATCH = 150
-"""About 60 kB in one write."""
+BATCH = 50
+"""As many samples as make one write of some 20 kB. The next leave when these have arrived: what waits in the kernel
+gets too old, and delays our ping until the link seems dead."""
 
 CAPACITY = 4096
 
@@ -135,6 +130,7 @@ class StatsLink:
             while self._waiting:
                 if frames := self._frames():
                     await link.send(frames, progress_s=PROGRESS_S)
+                    await link.ping(deadline_s=PONG_S)
 
     async def _watch(self, link: Link) -> None:
         while True:
@@ -153,7 +149,7 @@ class StatsLink:
             await work(link)
         except LinkClosed as closed:
             if not ended.done():
-                ended.set_result(LinkLost(_failure(closed), loop.time() - since_s))
+                ended.set_result(LinkLost(closed.failure, loop.time() - since_s))
 
     async def _until_other_token(self, ended: asyncio.Future[Event]) -> None:
         while self._token == self._opened_with:
@@ -168,9 +164,3 @@ class StatsLink:
         taken = self._waiting.take(BATCH)
         frames = (frame(sample) for at_s, sample in taken if at_s >= fresh_s)
         return [each for each in frames if each is not None]
-
-
-def _failure(closed: LinkClosed) -> Failure:
-    if isinstance(closed, LinkStalled):
-        return Failure(FailureKind.SILENT, closed.reason)
-    return refusals.closed(closed.code, closed.reason, by_us=closed.by_us)

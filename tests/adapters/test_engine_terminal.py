@@ -20,6 +20,7 @@ from fakes.scripted_engine import (
 
 from agent.adapters.engine import DockerEngine, Endpoint
 from agent.adapters.engine.hijack import PIECE_BYTES
+from agent.adapters.engine.terminal import GRACE_S
 from agent.ports import (
     Conflict,
     EngineError,
@@ -239,9 +240,9 @@ async def test_a_name_that_is_none(scripted: ScriptedEngine, engine: DockerEngin
 async def test_an_engine_that_hangs(
     scripted: ScriptedEngine, engine: DockerEngine, script: Script
 ) -> None:
-    """It is given up at the deadline, whether it has answered or not."""
+    """It is given up at the deadline, whether it has answered or not; that is the time which is told."""
     scripted.on("POST", START, script)
-    with pytest.raises(EngineTimeout, match="did not answer within"):
+    with pytest.raises(EngineTimeout, match=f"did not answer within {SOON_S:g} s"):
         await open_terminal(engine, Sink(), deadline_s=SOON_S)
 
 
@@ -462,6 +463,19 @@ async def test_hanging_up_in_the_middle_of_a_flood(
     terminal.close()
     assert len(sink.text) == heard
     assert sink.reasons == []
+
+
+async def test_hanging_up_that_is_cut_short(scripted: ScriptedEngine, engine: DockerEngine) -> None:
+    """The next time goes on from there: a process that did not heed the first signal gets the second at once."""
+    process = Process(scripted, dies_of="KILL")
+    terminal = await open_terminal(engine, Sink())
+    process.can_be_signalled()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(GRACE_S / 2):
+            await terminal.hang_up(deadline_s=DEADLINE_S)
+    assert process.signals == ["kill -HUP -17"]
+    assert await terminal.hang_up(deadline_s=DEADLINE_S) == 129
+    assert process.signals == ["kill -HUP -17", "kill -KILL -17"]
 
 
 async def test_hanging_up_on_what_does_not_end(

@@ -12,6 +12,7 @@ from agent.core.shell_buffers import (
     FRAME_BYTES,
     OUTPUT_HIGH_BYTES,
     OUTPUT_LOW_BYTES,
+    PIECE_BYTES,
     InputFull,
     InputQueue,
     OutputBuffer,
@@ -49,6 +50,16 @@ def test_too_much_input() -> None:
     assert queue.take() == b"abcd"
     queue.type(b"efgh")
     assert everything(queue) == [b"efgh"]
+
+
+def test_a_paste() -> None:
+    """It leaves in pieces, so that each has its time to be read, and makes room as it goes."""
+    queue = InputQueue(max_bytes=2 * PIECE_BYTES)
+    queue.type(b"x" * 2 * PIECE_BYTES)
+    queue.resize(Size(80, 24))
+    assert queue.take() == b"x" * PIECE_BYTES
+    queue.type(b"y")
+    assert everything(queue) == [b"x" * PIECE_BYTES, Size(80, 24), b"y"]
 
 
 @given(st.lists(st.one_of(st.binary(max_size=4), st.builds(Size, st.just(80), st.just(24)))))

@@ -109,6 +109,8 @@ class ContainerStore:
         if box.name == new_name:
             raise EngineRefused("Renaming a container with the same name as its current", 400)
         self._claim(new_name)
+        if box.restarting:
+            raise EngineRefused("sandbox 0a1b2c not found", 500)
         old, box.name = box.name, new_name
         self.emit("rename", box, oldName=f"/{old}")
 

@@ -18,12 +18,14 @@ class FakeProbe:
     """Answers each probe with `outcome` after `takes_s`, or raises it.
 
     Attributes:
+        slow: Containers whose answers take as long as their checks wait.
         probes: When (loop time) and for which container each probe began.
         at_once: How many were under way at the same time, at most.
     """
 
     outcome: Outcome | Exception = field(default_factory=lambda: Answered(200, 5))
     takes_s: float = 0.0
+    slow: set[str] = field(default_factory=set)
     probes: list[tuple[float, str]] = field(default_factory=list)
     at_once: int = 0
     rests: int = 0
@@ -34,7 +36,8 @@ class FakeProbe:
         self._under_way += 1
         self.at_once = max(self.at_once, self._under_way)
         try:
-            await asyncio.sleep(self.takes_s)
+            is_slow = check.container_id in self.slow
+            await asyncio.sleep(check.timeout_s if is_slow else self.takes_s)
         finally:
             self._under_way -= 1
         if isinstance(self.outcome, Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ class MemoryStore:
     """What a scenario looks at is public: `saved`, `rows` by key, `undelivered` seqs, `containers`, `ledger`, the jobs
     that have `begun`.
 
-    Set `broken` and each call raises it, as on a disk that is full.
+    Set `broken` and each call raises it, as on a disk that is full. A method in `hangs_after` does what it should, and
+    then nobody gets an answer any more: so it is for a process that ends with that call.
     """
 
     def __init__(self, identity: Identity | None = None) -> None:
@@ -30,12 +32,14 @@ class MemoryStore:
         self.begun: dict[str, Job] = {}
         self.replied: set[str] = set()
         self.broken: StoreError | None = None
+        self.hangs_after: set[str] = set()
         self._orphans: list[str] = []
 
     def restarted(self) -> MemoryStore:
         """What the next process finds."""
         found = copy.deepcopy(self)
         found.broken = None
+        found.hangs_after.clear()
         found._orphans = [id_ for id_ in found.ledger if id_ not in found.replied]
         return found
 
@@ -64,6 +68,7 @@ class MemoryStore:
                 self.containers.pop(container_id, None)
             else:
                 self.containers[container_id] = state
+        await self._may_hang("journal")
         return new
 
     async def known(self) -> dict[str, Known] | None:
@@ -116,6 +121,7 @@ class MemoryStore:
         json.dumps(job.record, allow_nan=False)
         self._check()
         self.begun[job.id] = copy.deepcopy(job)
+        await self._may_hang("save_job")
 
     async def jobs(self) -> list[Job]:
         self._check()
@@ -128,6 +134,11 @@ class MemoryStore:
         self.begun.pop(job_id, None)
         for row in results:
             self._append(row)
+        await self._may_hang("end_job")
+
+    async def _may_hang(self, method: str) -> None:
+        if method in self.hangs_after:
+            await asyncio.get_running_loop().create_future()
 
     def _append(self, row: Row) -> bool:
         if row.key in self.rows:

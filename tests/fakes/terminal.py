@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from agent.ports import EngineTimeout, EngineUnreachable, TerminalSink
+from agent.ports import Conflict, EngineTimeout, EngineUnreachable, TerminalSink
 
 PIECE_BYTES = 16 * 1024
 HUNG_UP = 129
@@ -21,6 +21,7 @@ class FakeTerminal:
         unread_bytes: What the process wants to write and cannot, for nobody reads.
         reads: It takes input; else a write waits.
         dies_after_s: How long it takes to end once it is hung up on.
+        is_frozen: The container is paused, and no signal reaches the process.
         is_running: The process has not ended.
         is_open: Its streams have not been dropped.
         was_left: It was still running when they were.
@@ -33,7 +34,7 @@ class FakeTerminal:
         self.received: list[bytes | tuple[int, int]] = []
         self.reads = self.is_running = self.is_open = True
         self.dies_after_s = 0.0
-        self.is_paused = self.was_left = self._is_hung_up = False
+        self.is_paused = self.is_frozen = self.was_left = self._is_hung_up = False
         self._sink, self._unread = sink, bytearray()
         self._exit_code: int | None = None
         self._end: str | None = None  # why the stream will end, once it is read
@@ -82,6 +83,8 @@ class FakeTerminal:
 
     async def hang_up(self, *, deadline_s: float) -> int | None:
         self._is_hung_up = True
+        if self.is_running and self.is_frozen:
+            raise Conflict(f"Container {self.container} is paused", 409)
         if self.is_running:
             await asyncio.sleep(min(self.dies_after_s, deadline_s))
             if self.dies_after_s > deadline_s:

@@ -129,14 +129,28 @@ async def test_a_check_that_takes_longer_than_its_interval() -> None:
 
 
 async def test_many_slow_checks() -> None:
-    """Eight are under way at once; the others have their turn after them."""
+    """So many are under way at once; the others have their turn after them."""
     world = World()
     world.probe.takes_s = 1
+    count = 2 * PROBES_AT_ONCE + 1
     async with world.session():
-        world.sync(*(config(f"{number:012x}") for number in range(20)))
+        world.sync(*(config(f"{number:012x}") for number in range(count)))
         await after(3)
     assert world.probe.at_once == PROBES_AT_ONCE
-    assert len(world.checked) == 20
+    assert len(world.checked) == count
+
+
+async def test_a_network_that_is_gone() -> None:
+    """Thirty servers that never answer keep no other check waiting."""
+    world = World()
+    world.probe.slow = {f"{number:012x}" for number in range(30)}
+    async with world.session():
+        world.sync(
+            *(config(container, every_s=10, timeout_seconds=60) for container in world.probe.slow),
+            config(WEB, every_s=10),
+        )
+        await after(65)
+    assert world.probe.times_s(WEB) == [0, 10, 20, 30, 40, 50, 60]
 
 
 async def test_a_defect_in_one_check(caplog: pytest.LogCaptureFixture) -> None:

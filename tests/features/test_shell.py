@@ -21,7 +21,7 @@ from agent.core.shell_buffers import FRAME_BYTES, INPUT_MAX_BYTES, OUTPUT_HIGH_B
 from agent.features.shell import MAX_SESSIONS, RELEASE_S, Shells
 from agent.features.shell_input import WRITE_S
 from agent.features.shell_output import GATHER_S
-from agent.features.shell_session import IDLE_S
+from agent.features.shell_session import IDLE_S, PAUSED_LOOK_S, PAUSED_S
 from agent.ports import EngineRefused, Json, Priority
 
 ONE, TWO = "11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000"
@@ -396,6 +396,67 @@ async def test_the_session_ends_before_the_process_is_there(world: World) -> Non
     assert world.told() == []
 
 
+async def test_a_container_that_is_paused(world: World) -> None:
+    """Nothing in it can be ended, so its shell is when it goes on."""
+    async with world.session():
+        shell = await world.open()
+        shell.is_frozen = True
+        world.close()
+        await after(300)
+        assert shell.is_running
+        shell.is_frozen = False
+        await after(PAUSED_LOOK_S)
+        assert not shell.is_running
+
+
+async def test_a_shell_that_fails_in_a_container_that_is_paused(world: World) -> None:
+    """The browser is told at once, for nobody knows how long the process stays."""
+    async with world.session():
+        shell = await world.open()
+        shell.reads, shell.is_frozen = False, True
+        world.type(b"x" * INPUT_MAX_BYTES)
+        world.type(b"x")
+        await after(1)
+        assert world.errors() == ["the process in the container does not read what is typed"]
+        assert shell.is_running
+
+
+async def test_a_container_that_stays_paused(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its shell is given up, and makes room for another one."""
+    async with world.session():
+        shell = await world.open()
+        shell.is_frozen = True
+        world.close()
+        await after(PAUSED_S + PAUSED_LOOK_S)
+        assert not shell.is_open
+    assert f"a shell in {world.web} may still be running: Container web is paused" in caplog.text
+
+
+async def test_the_agent_ends(world: World, jobs: FakeScope) -> None:
+    """Whatever keeps a shell busy then, its process is ended."""
+    async with world.session():
+        shell = await world.open()
+        jobs.end()
+        await after(0)
+        assert not shell.is_running
+        assert not shell.was_left
+
+
+async def test_the_agent_ends_while_it_waits_for_a_process_to_end(
+    world: World, jobs: FakeScope
+) -> None:
+    """The process has not been killed yet, so it is tried once more."""
+    async with world.session():
+        shell = await world.open()
+        shell.dies_after_s = 1.3
+    jobs.end()
+    await after(1.3)
+    assert not shell.is_running
+    assert not shell.was_left
+
+
 async def test_a_process_that_may_still_run(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is left to be told but the log."""
     async with world.session():
@@ -466,7 +527,7 @@ async def test_a_defect_of_ours(
 
 
 async def test_more_is_typed_than_read(world: World) -> None:
-    """64 KiB wait for a process; what is more ends it, and the browser is told."""
+    """A large paste waits for a process; what is more ends it, and the browser is told."""
     async with world.session():
         shell = await world.open()
         shell.reads = False

@@ -72,11 +72,30 @@ async def test_a_history_that_takes_nothing_for_half_a_minute() -> None:
         assert world.timeline("stats_link") == [
             (0.0, "TokenKnown", "dialling"),
             (0.0, "LinkOpened", "streaming"),
-            (40.0, "LinkLost", "backoff"),
-            (40.493, "RetryDue", "dialling"),
-            (40.493, "LinkOpened", "streaming"),
+            (35.0, "LinkLost", "backoff"),
+            (35.493, "RetryDue", "dialling"),
+            (35.493, "LinkOpened", "streaming"),
         ]
         assert world.hub.history.fresh(host.id).keys() == {web[:12]}
+
+
+async def test_a_slow_way_to_the_server() -> None:
+    """Samples are fewer then. They never pile up in the kernel, where pongs would come too late behind them."""
+    async with World(poll_s=None) as world:
+        world.figures = FakeSource()
+        for number in range(150):
+            world.engine.add(f"web{number}", running=True)
+        world.start()
+        host = await world.online()
+        await asyncio.sleep(6)
+        world.hub.faults.throttle(host, 2_000)
+        world.hub.faults.throttle(host, 2_000, on="stats")
+        await asyncio.sleep(250)
+        assert [event for _, event, _ in world.timeline()] == ["EngineKnown", "Registered"]
+        assert world.timeline("stats_link") == [
+            (0.0, "TokenKnown", "dialling"),
+            (0.0, "LinkOpened", "streaming"),
+        ]
 
 
 async def test_a_server_without_history() -> None:

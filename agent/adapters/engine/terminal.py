@@ -36,23 +36,17 @@ async def open_terminal(
         container, leading(command), env, deadline_s=deadline_s
     )
     arrivals = _Arrivals(sink)
-    try:
-        connection = await hijack(
-            endpoint,
-            path,
-            {"Detach": False, "Tty": True},
-            arrivals,
-            deadline_s=until_s - loop.time(),
-        )
-    except EngineRefused as refusal:
-        raise explained(refusal) from None
+    begin = {"Detach": False, "Tty": True}
     with contextlib.ExitStack() as undo:
-        undo.callback(connection.close)
         try:
             async with asyncio.timeout_at(until_s):
+                connection = await hijack(endpoint, path, begin, arrivals, deadline_s=deadline_s)
+                undo.callback(connection.close)
                 pid = await arrivals.pid
         except TimeoutError:
             raise EngineTimeout(silent(endpoint, deadline_s)) from None
+        except EngineRefused as refusal:
+            raise explained(refusal) from None
         undo.pop_all()
     return DockerTerminal(execs, container, exec_id, pid, connection)
 
@@ -69,6 +63,7 @@ class DockerTerminal:
     ) -> None:
         self._execs, self._container, self._exec_id = execs, container, exec_id
         self._pid, self.connection = pid, connection
+        self._unsent = ["HUP", "KILL"]  # mildest first
 
     async def write(self, data: bytes, *, deadline_s: float) -> None:
         await self.connection.write(data, deadline_s=deadline_s)
@@ -88,10 +83,10 @@ class DockerTerminal:
         until_s = asyncio.get_running_loop().time() + deadline_s
         try:
             state = await self._look(until_s)
-            for signal in ("HUP", "KILL"):
-                if state.is_running:
-                    await self._send(signal, until_s)
-                    state = await self._wait(until_s)
+            while state.is_running and self._unsent:
+                await self._send(self._unsent[0], until_s)
+                del self._unsent[0]  # whoever is cut short and comes back does not begin anew
+                state = await self._wait(until_s)
         except NotFound:
             return None  # the container is gone, and all that ran in it
         if state.is_running:
