@@ -43,7 +43,7 @@ async def equipped(
     """
     stacks, http = StackFiles(stacks_dir), LazyHttpProbe()
     program, why_not = await find_compose(candidates(environ), endpoint, private_dir=data_path)
-    why_not = why_not or stacks.obstacle()
+    why_not = why_not or await stacks.obstacle()
     if why_not:
         log.warning("Compose projects cannot be deployed: %s", why_not)
     host_path = None if host_stacks_dir is None else str(host_stacks_dir)

@@ -178,6 +178,17 @@ class Containers:
                 self._client.remove_container(found["Id"], v=True, force=True)
 
 
+def remove_project(client: docker.APIClient, project: str) -> None:
+    """Removes all that Compose made for `project`: containers, networks, volumes."""
+    mine = {"label": [f"com.docker.compose.project={project}"]}
+    for container in client.containers(all=True, filters=mine):
+        client.remove_container(container["Id"], force=True, v=True)
+    for network in client.networks(filters=mine):
+        client.remove_network(network["Id"])
+    for volume in client.volumes(filters=mine)["Volumes"] or ():
+        client.remove_volume(volume["Name"])
+
+
 class OwnEngine:
     """A dockerd that belongs to one test, which may stop, kill and start it again.
 

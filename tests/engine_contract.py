@@ -159,7 +159,11 @@ class EngineContract:
         reader = engine.read_events(CONTAINER_EVENTS, sink)
         await engine.kill(container, deadline_s=DEADLINE_S)
         assert (await sink.until(container, "die"))[-2:] == ["kill", "die"]
-        died = sink.events[-1]["Actor"]["Attributes"]
+        (died,) = (
+            event["Actor"]["Attributes"]
+            for event in sink.events
+            if (event["Action"], event["Actor"]["ID"]) == ("die", container)
+        )
         assert (died["exitCode"], died["name"]) == ("137", subject.name("web"))
         with pytest.raises(Conflict):
             await engine.kill(container, deadline_s=DEADLINE_S)

@@ -21,6 +21,9 @@ from agent.ports import ComposeFile
 MAX_FOUND = 1000
 """Nobody picks from a longer list."""
 
+MAX_CHARS = 2_000_000
+"""Of all names: in JSON a character takes up to six bytes, and the reply has to fit into one message."""
+
 MAX_ENTRIES = 2_000_000
 """Names looked at: what a fast disk gives in some seconds."""
 
@@ -32,7 +35,7 @@ class Search:
         self._roots, self._max_depth = roots, max_depth
         self._found: list[ComposeFile] = []
         self._known: set[str] = set()  # paths; roots may overlap
-        self._entries = 0
+        self._entries, self._chars = 0, 0
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -82,10 +85,17 @@ class Search:
             described = project(content.decode("utf-8", "replace"))
         except (OSError, NotRegular, TooLarge, NotCompose, UnicodeError):
             return
+        called = described.name or path.name
+        chars = sum(
+            len(each) + 3 for each in (called, *described.services)
+        )  # with quotes and a comma
+        if self._chars + chars > MAX_CHARS:
+            return
+        self._chars += chars
         self._found.append(
             ComposeFile(
                 path=whole,
-                project_name=described.name or path.name,
+                project_name=called,
                 services=described.services,
                 size_bytes=status.st_size,
                 modified_s=status.st_mtime,

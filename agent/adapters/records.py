@@ -163,7 +163,8 @@ def pending(db: sqlite3.Connection, limit: int) -> list[Row]:
 def _pending(db: sqlite3.Connection, which: str, limit: int) -> list[Row]:
     question = (
         "SELECT key, payload, kind, inferred, seq FROM outbox"  # noqa: S608  `which` is one of the two above
-        f" WHERE delivered_at IS NULL AND {which} ORDER BY seq LIMIT ?"
+        # A row that a bad disk has spoiled must not hold up those behind it.
+        f" WHERE delivered_at IS NULL AND {which} AND json_valid(payload) ORDER BY seq LIMIT ?"
     )
     rows = db.execute(question, (limit,))
     return [
@@ -268,8 +269,17 @@ def save_job(db: sqlite3.Connection, row: tuple[str, str, str, str]) -> None:
 
 
 def jobs(db: sqlite3.Connection) -> list[Job]:
+    """One whose record is spoiled has an empty one: its owner knows what to do without, and the others go on."""
     rows = db.execute("SELECT id, kind, subject, record FROM jobs ORDER BY seq")
-    return [Job(id_, kind, subject, json.loads(record)) for id_, kind, subject, record in rows]
+    return [Job(id_, kind, subject, _record(record)) for id_, kind, subject, record in rows]
+
+
+def _record(text: str) -> Json:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def result_rows(results: Iterable[Row]) -> list[tuple[Any, ...]]:

@@ -18,6 +18,8 @@ from agent.ports import StoreError
 
 T = TypeVar("T")
 
+PROVE_S = 10.0
+
 _DIRECTORY_MODE, _COMPOSE_MODE = (
     0o755,
     0o644,
@@ -42,18 +44,18 @@ class StackFiles:
     def place(self, project: str) -> str:
         return str(self._path / project)
 
-    def obstacle(self) -> str:
+    async def obstacle(self) -> str:
         """Why nothing can be deployed there, or "". To be called once, before all else.
 
         Makes the directory if it is missing, and removes what was staged by one who died.
         """
         try:
-            _make_directory(self._path)
-            for left in self._path.glob(".*.new"):
-                _delete(left)
-            data_dir.prove_writable(self._path)
-        except OSError as err:
-            return str(unusable(self._path, err))
+            async with asyncio.timeout(PROVE_S):
+                await self._run(self._prove)
+        except StoreError as error:
+            return str(error)
+        except TimeoutError:
+            return f"{self._path} has not answered for {PROVE_S:.0f} s: is it a dead mount?"
         return ""
 
     async def stage(self, project: str, files: Mapping[str, str | None]) -> str:
@@ -78,6 +80,12 @@ class StackFiles:
             return await loop.run_in_executor(self._disk, work)
         except OSError as err:
             raise unusable(Path(err.filename or self._path), err) from err
+
+    def _prove(self) -> None:
+        _make_directory(self._path)
+        for left in self._path.glob(".*.new"):
+            _delete(left)
+        data_dir.prove_writable(self._path)
 
     def _staged(self, project: str) -> Path:
         return self._path / f".{project}.new"  # no project's name begins with a dot
@@ -167,6 +175,12 @@ def _refuse_a_directory(path: Path) -> None:
 
 
 def _delete(path: Path) -> None:
-    """Deletes a directory without following links, be they put there meanwhile. Fine if there is none."""
+    """Deletes a directory without following links, be they put there meanwhile. Fine if there is none.
+
+    A link or a file in its place goes itself.
+    """
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(path)
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+        else:
+            shutil.rmtree(path)

@@ -52,8 +52,8 @@ def _numbers(container_port: str, given: Any) -> list[int]:
             pass
         case int() if given == 0 or given in PORTS:
             return [given]
-        case str() if given.isascii() and given.isdigit() and int(given) <= PORTS[-1]:
-            return [int(given)]
+        case str() if given.isascii() and given.isdigit() and len(given) <= 5:
+            return _numbers(container_port, int(given))
         case [str(address), int() | str() as port] if not address.isdigit():
             return _numbers(container_port, port)
         case [*several]:

@@ -43,7 +43,7 @@ class ComposeTools:
     Attributes:
         program: None if there is none that can be worked with.
         stacks: Where projects are deployed to.
-        why_not: Why deployments are impossible, for users; "" if they are not.
+        why_not: Why deployments were impossible when the agent started, for users; "" if they were not.
         host_stacks_dir: The directory of `stacks` as the engine's host sees it, if somebody told us.
     """
 

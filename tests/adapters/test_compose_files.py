@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from agent.adapters.compose_files import LocalComposeFiles
-from agent.adapters.compose_search import MAX_FOUND, Search
+from agent.adapters.compose_search import MAX_CHARS, MAX_FOUND, Search
 from agent.adapters.safe_files import NotRegular, TooLarge, directory, read_file
 from agent.core.compose_files import MAX_FILE_BYTES
 from agent.ports import ComposeFile, ComposeFileRefused, ComposeFilesBusy, ComposeText
@@ -147,6 +147,15 @@ async def test_more_than_anybody_reads(tmp_path: Path) -> None:
     for number in range(MAX_FOUND + 5):
         put(tmp_path / str(number) / "compose.yml")
     assert len(await paths(tmp_path)) == MAX_FOUND
+
+
+async def test_more_than_a_message_takes(tmp_path: Path) -> None:
+    """Files whose names would fill the reply are left out for those that fit: one cannot spoil a search."""
+    files = [put(tmp_path / "small" / "compose.yml")]
+    for number in range(3):
+        text = f"name: {'x' * (MAX_CHARS // 5 * 2)}\n{WEB}"
+        files.append(put(tmp_path / f"a{number}" / "compose.yml", text))
+    assert await paths(tmp_path) == sorted(str(file) for file in files if file != files[-1])
 
 
 # --- Reading

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import stat
 import sys
 import textwrap
@@ -96,7 +95,11 @@ async def test_its_environment(
     """The engine's address and a configuration of its own: our tokens are no variables of anybody's project."""
     monkeypatch.setenv("PERMANENT_TOKEN", "hush")
     said = await told(program(TELL_ALL), PAPER, tmp_path)
-    assert said["env"].keys() - {"LC_CTYPE"} == {"DOCKER_HOST", "DOCKER_CONFIG"}
+    assert said["env"].keys() - {"LC_CTYPE"} == {
+        "DOCKER_HOST",
+        "DOCKER_CONFIG",
+        "COMPOSE_IGNORE_ORPHANS",
+    }
     assert said["mode"] == 0o700
     assert names(tmp_path) == {"docker-compose"}, "the configuration is gone"
 
@@ -198,13 +201,51 @@ def test_tls_files(tmp_path: Path, own: tuple[str, ...], links: set[str]) -> Non
         (["{broken", ""], "{broken"),
         (['{"error":true,"message":"many\\n  lines"}'], "many lines"),
         ([], ""),
+        (
+            ["fatal error: runtime: cannot allocate memory", "", "runtime stack:", "main.main()"],
+            "Compose ran out of memory: the project is too large, or its YAML aliases multiply",
+        ),
+        (
+            ["fatal error: all goroutines are asleep", "goroutine 1:"],
+            "fatal error: all goroutines are asleep",
+        ),
     ],
 )
 def test_why_it_failed(lines: list[str], reason: str) -> None:
-    """The last error, without what says only where it came from."""
+    """The last error, without what says only where it came from, and without the pages of a crash."""
     output = Output(lambda _: None)
     for line in lines:
         output.take(line.encode())
+    assert output.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            'failed to read /s/.env: line 3: unterminated quoted value "hush\nhush',
+            "failed to read /s/.env: line 3: unterminated quoted value",
+        ),
+        (
+            'failed to read /s/.env: Invalid template: "hu${sh"',
+            "failed to read /s/.env: Invalid template",
+        ),
+        (
+            'failed to read /s/.env: line 2: unexpected character "!" in variable name "hu!sh"',
+            "failed to read /s/.env: line 2: unexpected character",
+        ),
+        (
+            "invalid interpolation format for services.web.environment.PASSWORD.\n"
+            "You may need to escape any $ with another $.\nhu${sh",
+            "invalid interpolation format for services.web.environment.PASSWORD. "
+            "You may need to escape any $ with another $.",
+        ),
+    ],
+)
+def test_what_it_quotes(message: str, reason: str) -> None:
+    """It shows the line that it cannot read, and that may be a password: only where it stands is told."""
+    output = Output(lambda _: None)
+    output.take(json.dumps({"error": True, "message": message}).encode())
     assert output.reason == reason
 
 
@@ -329,6 +370,14 @@ async def test_it_takes_too_long(program: MakeProgram, tmp_path: Path) -> None:
     assert await gone(lines[0]["pids"])
 
 
+async def test_it_takes_too_much_memory(program: MakeProgram) -> None:
+    """It gets no more than its share, whatever a project makes of it: the host has other things to do."""
+    path = program("time.sleep(0.5); bytearray(1 << 30)")
+    lines: list[bytes] = []
+    ended = await run([path], env={}, line=lines.append, deadline_s=30)
+    assert (ended.status, lines[-1]) == (1, b"MemoryError")
+
+
 async def test_it_floods_us(program: MakeProgram) -> None:
     """It is ended, and not at its convenience."""
     path = program("while True: sys.stdout.write('x' * 65536)")
@@ -350,15 +399,27 @@ def test_credentials_on_disk(tmp_path: Path) -> None:
 
 
 def test_what_one_who_was_killed_has_left(tmp_path: Path) -> None:
-    """It goes at the next start, which may have the same process ID; those of others that live stay."""
-    dead, ours, alive = (
-        tmp_path / f"dockmon-agent-docker-{pid}-x" for pid in (2**22 + 1, os.getpid(), 1)
+    """It goes at the next start; what one that lives works with stays, and so does what a link leads to."""
+    dead, link, another = (
+        tmp_path / name for name in ("dockmon-agent-docker-x", "dockmon-agent-docker-y", "another")
     )
-    for directory in (dead, ours, alive, tmp_path / "another"):
+    for directory in (dead, another):
         directory.mkdir()
-    (dead / "config.json").write_text("{}")
+        (directory / "config.json").write_text("{}")
+    link.symlink_to(another)
+    with docker_config(AUTHS, within=tmp_path) as alive:
+        sweep(tmp_path)
+        assert names(tmp_path) == {alive.name, link.name, "another"}
+        assert names(alive) == names(another) == {"config.json"}
     sweep(tmp_path)
-    assert names(tmp_path) == {alive.name, "another"}
+    assert names(tmp_path) == {link.name, "another"}
+
+
+async def test_it_goes_without_compose_too(tmp_path: Path) -> None:
+    """Compose may have been removed since."""
+    (tmp_path / "dockmon-agent-docker-x").mkdir()
+    found, _ = await find_compose([], SOCKET, private_dir=tmp_path)
+    assert (found, names(tmp_path)) == (None, set())
 
 
 # --- Which one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stacks(path: Path) -> Iterator[StackFiles]:
+async def stacks(path: Path) -> AsyncIterator[StackFiles]:
     made = StackFiles(path)
-    assert made.obstacle() == ""
+    assert await made.obstacle() == ""
     yield made
     made.close()
 
@@ -72,6 +72,20 @@ async def test_another_deployment(stacks: StackFiles, path: Path) -> None:
     assert names(path) == ["paper"]
 
 
+async def test_links_in_the_place_of_directories(stacks: StackFiles, path: Path) -> None:
+    """Whoever can write there cannot stop deployments or have us delete what is elsewhere: the link itself goes."""
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_text("x")
+    (path / ".paper.new").symlink_to(elsewhere)
+    await deploy(stacks, FIRST)
+    assert content(path / "paper") == FIRST
+    (path / ".other.new").symlink_to(elsewhere)
+    (path / ".file.new").write_text("x")
+    assert await StackFiles(path).obstacle() == ""
+    assert (names(path), names(elsewhere)) == (["paper"], ["kept"])
+
+
 async def test_what_is_staged(stacks: StackFiles, path: Path) -> None:
     """It shows the project as it would be; what is stored is not touched, and discarded is gone."""
     await deploy(stacks, FIRST)
@@ -90,7 +104,7 @@ async def test_one_who_died_here(stacks: StackFiles, path: Path) -> None:
     await stacks.stage("paper", FIRST)
     await stacks.stage("paper", {COMPOSE: "two"})
     assert content(path / ".paper.new") == {COMPOSE: "two"}
-    assert StackFiles(path).obstacle() == ""
+    assert await StackFiles(path).obstacle() == ""
     assert names(path) == []
 
 
@@ -109,15 +123,15 @@ async def test_a_link_in_a_files_place(stacks: StackFiles, path: Path, tmp_path:
 
 
 async def test_a_link_in_a_projects_place(stacks: StackFiles, path: Path, tmp_path: Path) -> None:
-    """Refused: whoever made it may have it lead anywhere. Nor is it followed to delete."""
+    """Refused: whoever made it may have it lead anywhere. To delete it is to delete the link."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").write_text("not yours")
     (path / "paper").symlink_to(elsewhere)
     with pytest.raises(StoreError, match="is a link or a file"):
         await stacks.stage("paper", FIRST)
-    with pytest.raises(StoreError):
-        await stacks.remove("paper")
+    await stacks.remove("paper")
+    assert names(path) == []
     assert content(elsewhere) == {"file": "not yours"}
 
 
@@ -169,7 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_full_disk(small_disk: Path) -> None:
     """What was stored is as it was, in all its files; nothing half-done is left, and the error says what to do."""
     stacks = StackFiles(small_disk)
-    assert stacks.obstacle() == ""
+    assert await stacks.obstacle() == ""
     await deploy(stacks, FIRST)
     with pytest.raises(StoreError, match=r"no space left on device; free space"):
         await stacks.stage("paper", {COMPOSE: "two", "web.env": "x" * 300_000})
@@ -211,7 +225,7 @@ async def test_a_commit_that_fails(immutable: Path) -> None:
     assert names(immutable) == ["paper"]
 
 
-def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
+async def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
     """Told at the start, with the path: the capability depends on it."""
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in StackFiles(tmp_path / "file" / "stacks").obstacle()
+    assert str(tmp_path / "file") in await StackFiles(tmp_path / "file" / "stacks").obstacle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sqlite3
@@ -421,6 +422,32 @@ async def test_a_full_queue_drops_the_oldest(
     ]
 
 
+@pytest.mark.parametrize("spoiled", ['{"state": "pul', "[]", "7"])
+async def test_a_record_that_is_spoiled(stores: Stores, tmp_path: Path, spoiled: str) -> None:
+    """Its job is found with an empty one, and can be ended; the other jobs are as they were."""
+    first = stores(tmp_path)
+    await first.save_job(job("a", state="pulling"))
+    await first.save_job(job("b", state="pulling"))
+    await first.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "agent.db")) as db, db:
+        db.execute("UPDATE jobs SET record = ? WHERE id = 'a'", (spoiled,))
+    second = stores(tmp_path)
+    assert await second.jobs() == [job("a"), job("b", state="pulling")]
+    await second.end_job("a", [])
+    assert await second.jobs() == [job("b", state="pulling")]
+
+
+async def test_a_row_that_is_spoiled(stores: Stores, tmp_path: Path) -> None:
+    """It is not handed out, and holds up none of the others."""
+    first = stores(tmp_path)
+    await first.journal(rows("1", "2"))
+    await first.end_job("a", [result("r1"), result("r2")])
+    await first.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "agent.db")) as db, db:
+        db.execute("UPDATE outbox SET payload = substr(payload, 2) WHERE key IN ('1', 'r1')")
+    assert await keys(stores(tmp_path)) == ["r2", "2"]
+
+
 async def test_a_full_queue_keeps_results(stores: Stores, tmp_path: Path) -> None:
     """However many events come, what became of a job is not dropped for them."""
     store = stores(tmp_path, max_pending=3)
@@ -523,7 +550,7 @@ async def test_the_proof_says_what_is_wrong(stores: Stores, blocked: Path) -> No
         await stores(blocked).prove_writable()
     assert str(error.value) == (
         f"{blocked} cannot be used: not a directory; "
-        "mount a named volume there, or set DATA_PATH to a directory that can be written"
+        "mount a named volume there, or choose a directory that can be written"
     )
 
 

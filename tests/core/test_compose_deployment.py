@@ -70,10 +70,10 @@ def test_what_did_not_come_up_is_looked_at_too() -> None:
         << StartActivity("tear_down", visit + 1, 180.0, None)
         >> StackTornDown()
         << CancelActivity(visit + 1)
-        << StartActivity("look", visit + 2, 60.0, None)
+        << StartActivity("look", visit + 2, 120.0, None)
         >> StackFailed("the engine does not answer")
         << CancelActivity(visit + 2)
-        << StartActivity("report", visit + 3, 60.0, Memory("port is already allocated"))
+        << StartActivity("report", visit + 3, 86400.0, Memory("port is already allocated"))
     )
 
 

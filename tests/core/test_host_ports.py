@@ -27,7 +27,9 @@ def test_what_is_asked_for(ports: dict[str, Any], asked: list[tuple[int, str]]) 
     assert asked_ports(ports) == asked
 
 
-@pytest.mark.parametrize("odd", [True, -1, 65536, "http", "70000", 8080.0, {}, "٣", [[8080, {}]]])
+@pytest.mark.parametrize(
+    "odd", [True, -1, 65536, "http", "70000", 8080.0, {}, "٣", "9" * 5000, [[8080, {}]]]
+)
 def test_what_is_no_port(odd: object) -> None:
     """It is refused by the container port it stands under."""
     with pytest.raises(InvalidPort, match="80/tcp: not a port"):

@@ -20,6 +20,7 @@ from runtime.kitchen import Kitchen
 from agent.clock import utcnow
 from agent.core.compose.request import DeployRequest
 from agent.core.compose.services import PROJECT_LABEL, SERVICE_LABEL
+from agent.core.jobs import Job
 from agent.core.ledger import Entry, Repeat
 from agent.core.machine import StopRequested
 from agent.core.own_container import OwnContainer
@@ -386,6 +387,13 @@ async def test_without_compose() -> None:
             await world.deploy()
 
 
+async def test_a_disk_that_was_full_at_the_start(world: World) -> None:
+    """Nothing is promised to the server; what it asks for nevertheless is tried, for the disk may have been mended."""
+    world.deployments = world.agent(world.compose, why_not="no space left")
+    assert not any(world.deployments.capabilities().values())
+    assert (await world.deployed())["success"]
+
+
 async def test_an_engine_that_is_away(world: World) -> None:
     """Nothing is begun, and the reply says what is missing."""
     world.engine.down()
@@ -503,9 +511,33 @@ async def test_a_disk_that_fills_up_meanwhile(world: World) -> None:
     world.compose.delay_s["up"] = 10.0
     await world.deploy()
     world.store.broken = StoreError("no space left")
-    await asyncio.sleep(30)
+    await asyncio.sleep(3600)
     world.store.broken = None
     assert (await world.result())["success"]
+
+
+@pytest.mark.parametrize("wait_for_healthy", [True, False])
+async def test_an_engine_that_restarts_meanwhile(world: World, wait_for_healthy: bool) -> None:
+    """It is waited for: the containers may be well."""
+    world.image("slow", health=((0.0, "starting"), (60.0, "healthy")))
+    world.compose.delay_s["up"] = 10.0
+    await world.deploy("services: {web: {image: slow}}", wait_for_healthy=wait_for_healthy)
+    await asyncio.sleep(10.5 if wait_for_healthy else 9.5)
+    world.engine.failing["containers"] = EngineUnreachable("the engine does not answer")
+    await asyncio.sleep(30)
+    del world.engine.failing["containers"]
+    result = await world.result()
+    assert result["success"], result["error"]
+
+
+async def test_a_disk_that_hangs(world: World) -> None:
+    """The reply comes nevertheless, before the server waits no more; nothing is deployed."""
+    world.stacks.hangs = True
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(CommandFailed, match="took too long to read the project"):
+        await world.deploy()
+    assert asyncio.get_running_loop().time() - began_s < 120
+    assert world.names == set()
 
 
 async def test_an_engine_that_goes_away_meanwhile(world: World) -> None:
@@ -564,6 +596,28 @@ async def test_an_engine_that_comes_back_after_us() -> None:
         await after.deployments.recover()
         assert (await after.result())["services"] == {}
         assert asyncio.get_running_loop().time() - began_s == pytest.approx(120, abs=10)
+
+
+async def test_a_full_disk_after_a_restart() -> None:
+    """What was interrupted is reported when the disk takes it, and a record that cannot be read holds up nothing."""
+    world = World()
+    world.image("nginx")
+    async with world.running():
+        world.compose.delay_s["up"] = 100.0
+        await world.deploy()
+        await asyncio.sleep(5)
+        world.stop()
+    after = World(before=world)
+    spoiled = Job("spoiled", "compose", "paper", {})
+    after.store.begun = {"spoiled": spoiled, **after.store.begun}
+    after.store.broken = StoreError("no space left")
+    async with after.running():
+        recovering = asyncio.get_running_loop().create_task(after.deployments.recover())
+        await asyncio.sleep(60)
+        after.store.broken = None
+        assert (await after.result())["deployment_id"] == "h:paper:01234567"
+        await recovering
+        assert after.store.begun == {}
 
 
 async def test_what_is_written_down(world: World) -> None:

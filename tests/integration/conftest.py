@@ -13,12 +13,14 @@ import pytest
 from docker_registry import DockerRegistry
 from engine import (
     IMAGE,
+    NAME_PREFIX,
     Containers,
     OwnEngine,
     busybox_root,
     connect,
     find_engine,
     make_busybox_image,
+    remove_project,
 )
 from integration.served import Served, serve
 
@@ -105,6 +107,26 @@ async def hub() -> AsyncIterator[Hub]:
     """A server that asks nothing by itself."""
     async with Hub(poll_s=None) as hub:
         yield hub
+
+
+@pytest.fixture
+def project(docker_client: docker.APIClient) -> Iterator[str]:
+    """The name of a Compose project, of which nothing is left afterwards."""
+    name = f"{NAME_PREFIX}{secrets.token_hex(4)}"
+    yield name
+    remove_project(docker_client, name)
+
+
+@pytest.fixture
+def settings(hub: Hub, engine_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of an agent that runs as a process of its own."""
+    return {
+        "DOCKMON_URL": hub.url,
+        "REGISTRATION_TOKEN": hub.new_token(),
+        "DOCKER_HOST": engine_url,
+        "DATA_PATH": str(tmp_path),
+        "RECONNECT_MAX": "1s",
+    }
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 from docker_registry import PASSWORD, USER, DockerRegistry
-from engine import IDLE, NAME_PREFIX
+from engine import IDLE, NAME_PREFIX, remove_project
 from fakes.channel import FakeChannel
 from fakes.store import MemoryStore
 from runtime.kitchen import Kitchen
@@ -90,7 +90,7 @@ async def world(
 ) -> AsyncIterator[World]:
     engine, store = DockerEngine(Endpoint.parse(engine_url)), MemoryStore()
     stacks = StackFiles(tmp_path / "stacks")
-    assert stacks.obstacle() == ""
+    assert await stacks.obstacle() == ""
     kitchen = Kitchen(strict=False)
     async with kitchen.running() as runtime:
         services = Services(
@@ -113,13 +113,7 @@ async def world(
 @pytest.fixture(autouse=True)
 def clean(world: World, docker_client: docker.APIClient) -> Iterator[None]:
     yield
-    mine = {"label": [f"com.docker.compose.project={world.project}"]}
-    for container in docker_client.containers(all=True, filters=mine):
-        docker_client.remove_container(container["Id"], force=True, v=True)
-    for network in docker_client.networks(filters=mine):
-        docker_client.remove_network(network["Id"])
-    for volume in docker_client.volumes(filters=mine)["Volumes"] or ():
-        docker_client.remove_volume(volume["Name"])
+    remove_project(docker_client, world.project)
 
 
 def labels_of(docker_client: docker.APIClient, container: str) -> dict[str, str]:
@@ -327,6 +321,33 @@ async def test_compose_does_not_see_our_environment(
     result = await world.deployed(services)
     web = docker_client.inspect_container(result["services"]["web"]["container_id"])
     assert "T=none" in web["Config"]["Env"]
+
+
+@pytest.mark.parametrize(
+    "line", ['PASSWORD="hush', "PASSWORD=hu${sh", "hush!=1"], ids=["quote", "template", "name"]
+)
+async def test_an_env_file_that_cannot_be_read(world: World, line: str) -> None:
+    """The line is named and not shown: it may be the one with the password, and errors get into logs."""
+    with pytest.raises(CommandFailed, match=r"^failed to read \.env: ") as refused:
+        await world.deploy(world.content(WEB), env_file_content=f"A=1\n{line}\n")
+    assert "hu" not in str(refused.value)
+
+
+async def test_settings_of_composes_own(world: World) -> None:
+    """What a project's `.env` would set of Compose itself does not keep it from being deployed as asked."""
+    await world.deployed(WEB + "  old: {image: IMAGE, network_mode: none}\n")
+    hostile = (
+        "COMPOSE_IGNORE_ORPHANS=true\nCOMPOSE_PROJECT_NAME=another\nCOMPOSE_FILE=/etc/hosts\n"
+        "DOCKER_HOST=tcp://127.0.0.1:1\n"
+    )
+    result = await world.deployed(WEB, env_file_content=hostile)
+    assert (result["success"], list(result["services"])) == (True, ["web"])
+
+
+async def test_what_never_was(world: World) -> None:
+    """It can be taken down: nothing of it is there afterwards, which is what was asked for."""
+    result = await world.deployed(WEB, action="down", remove_volumes=True)
+    assert (result["success"], result["services"]) == (True, {})
 
 
 async def test_a_stack_that_is_not_stored(world: World) -> None:

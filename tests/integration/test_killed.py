@@ -6,11 +6,9 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
-import pytest
 from engine import Containers
 from integration.agent_process import AgentProcess
 
@@ -19,17 +17,6 @@ from agent.hub.replies import RequestFailed
 from agent.hub.server import Hub
 
 SEED = 20260101
-
-
-@pytest.fixture
-def settings(hub: Hub, engine_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DOCKMON_URL": hub.url,
-        "REGISTRATION_TOKEN": hub.new_token(),
-        "DOCKER_HOST": engine_url,
-        "DATA_PATH": str(tmp_path),
-        "RECONNECT_MAX": "1s",
-    }
 
 
 def now() -> str:

@@ -16,16 +16,6 @@ from agent.hub.server import Hub
 NO_ENGINE = "unix:///nowhere/docker.sock"
 
 
-@pytest.fixture
-def settings(hub: Hub, engine_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DOCKMON_URL": hub.url,
-        "REGISTRATION_TOKEN": hub.new_token(),
-        "DOCKER_HOST": engine_url,
-        "DATA_PATH": str(tmp_path),
-    }
-
-
 BAD_SETTINGS = [
     pytest.param({"DOCKMON_URL": ""}, "DOCKMON_URL", id="no URL"),
     pytest.param({"DOCKMON_URL": "ftp://example.test"}, "DOCKMON_URL", id="an odd URL"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -36,17 +35,6 @@ async def gallery(
     yield gallery
     await engine.close()
     gallery.close()
-
-
-@pytest.fixture
-def settings(hub: Hub, engine_url: str, tmp_path: Path) -> dict[str, str]:
-    return {
-        "DOCKMON_URL": hub.url,
-        "REGISTRATION_TOKEN": hub.new_token(),
-        "DOCKER_HOST": engine_url,
-        "DATA_PATH": str(tmp_path),
-        "RECONNECT_MAX": "1s",
-    }
 
 
 @pytest.mark.parametrize(

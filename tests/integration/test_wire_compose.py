@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -24,20 +22,6 @@ BROKEN = "  broken: {image: IMAGE, network_mode: none, command: ['false']}\n"
 def _possible(served: Served) -> None:
     if not served.host.registration["capabilities"]["compose_deployments"]:
         pytest.skip("no Docker Compose: install its plugin, or this project's extra `compose`")
-
-
-@pytest.fixture
-def project(docker_client: docker.APIClient) -> Iterator[str]:
-    """The name of a project, of which nothing is left afterwards."""
-    name = f"dmatest-{secrets.token_hex(4)}"
-    yield name
-    mine = {"label": [f"com.docker.compose.project={name}"]}
-    for container in docker_client.containers(all=True, filters=mine):
-        docker_client.remove_container(container["Id"], force=True, v=True)
-    for network in docker_client.networks(filters=mine):
-        docker_client.remove_network(network["Id"])
-    for volume in docker_client.volumes(filters=mine)["Volumes"] or ():
-        docker_client.remove_volume(volume["Name"])
 
 
 class Stack:

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.adapters.compose import process
-from agent.adapters.compose.docker_config import docker_config, sweep
+from agent.adapters.compose.docker_config import docker_config
 from agent.adapters.compose.engine_access import engine_env, link_tls_files
 from agent.adapters.compose.output import Output
 from agent.adapters.engine.endpoint import Endpoint
 from agent.ports import RegistryAuth
 from agent.ports.compose import ComposeError, Project, Watch
 from agent.ports.objects import Json
+
+_SETTLED = {"COMPOSE_IGNORE_ORPHANS": "false"}
+"""What a project's `.env` could set otherwise, and Compose would then refuse to remove orphans."""
 
 
 class DockerCompose:
@@ -36,7 +39,6 @@ class DockerCompose:
     ) -> None:
         self._program, self._version = program, version
         self._endpoint, self._private_dir = endpoint, private_dir
-        sweep(private_dir)
 
     @property
     def version(self) -> str:
@@ -99,7 +101,7 @@ class DockerCompose:
                 link_tls_files(self._endpoint, config)
                 ended = await process.run(
                     [self._program, *_options(project, nowhere=config), *command],
-                    env={**engine_env(self._endpoint), "DOCKER_CONFIG": str(config)},
+                    env={**engine_env(self._endpoint), **_SETTLED, "DOCKER_CONFIG": str(config)},
                     feed=feed,
                     line=output.take,
                     deadline_s=deadline_s,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -30,22 +31,33 @@ def docker_config(
     Raises:
         OSError: It cannot be made.
     """
-    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=within))  # 0700
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))  # 0700
     try:
-        config = {"auths": {server: {"auth": _basic(auth)} for server, auth in auths.items()}}
-        write_synced(directory / "config.json", json.dumps(config).encode())
-        yield directory
+        with _locked(directory):
+            config = {"auths": {server: {"auth": _basic(auth)} for server, auth in auths.items()}}
+            write_synced(directory / "config.json", json.dumps(config).encode())
+            yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep(within: Path | None = None) -> None:
-    """Removes what processes that were killed have left; to be called before the first `docker_config`."""
+    """Removes what processes that were killed have left. What one that lives works with is not touched."""
     for directory in Path(within or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        pid = directory.name.removeprefix(_PREFIX).partition("-")[0]
-        is_dead = pid == str(os.getpid()) or not Path("/proc", pid).exists()
-        if is_dead and not directory.is_symlink() and directory.stat().st_uid == os.geteuid():
+        # In use, another user's, a link, gone meanwhile: none of them is ours to remove.
+        with contextlib.suppress(OSError), _locked(directory):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Holds what the end of the process lets go of, however it ends. Raises OSError where somebody holds it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _basic(auth: RegistryAuth) -> str:

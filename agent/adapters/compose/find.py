@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.adapters.compose import process
 from agent.adapters.compose.cli import DockerCompose
+from agent.adapters.compose.docker_config import sweep
 from agent.adapters.compose.output import Output
 from agent.adapters.engine.endpoint import Endpoint
 
@@ -45,7 +46,11 @@ def candidates(environ: Mapping[str, str]) -> list[str]:
 async def find_compose(
     programs: Iterable[str], endpoint: Endpoint, *, private_dir: Path | None = None
 ) -> tuple[DockerCompose | None, str]:
-    """The first of `programs` that is a Compose we understand, or None and why there is none."""
+    """The first of `programs` that is a Compose we understand, or None and why there is none.
+
+    What an agent that was killed has left in `private_dir` is removed, for it may hold credentials.
+    """
+    sweep(private_dir)
     why = "Docker Compose is not installed: install its plugin (docker-compose-plugin)"
     for program in programs:
         version, fault = await _probe(program)

@@ -11,6 +11,15 @@ MAX_ERROR_CHARS = 800
 
 _DAEMON = re.compile(r"^Error response from daemon: ")
 
+_QUOTES_ENV_FILE = re.compile(r"(failed to read [^\"']*?)[:,]? [\"'].*")
+_QUOTES_TEMPLATE = re.compile(r"(invalid interpolation format .* with another \$\.).*")
+"""After these words Compose shows the line that it cannot read, and with it a password, say."""
+
+_CRASH = "fatal error: "
+"""How the program's last words begin when it has no more memory. Pages for its makers follow."""
+
+_OUT_OF_MEMORY = "Compose ran out of memory: the project is too large, or its YAML aliases multiply"
+
 
 class Output:
     """Takes the lines of Compose's standard error. `reason` says why it failed, if it did.
@@ -22,12 +31,15 @@ class Output:
     def __init__(self, watch: Callable[[dict[str, Any]], None]) -> None:
         self._watch = watch
         self._error = self._plain = ""
+        self._has_crashed = False
 
     @property
     def reason(self) -> str:
         """The last error; else the last thing it said in words, or ""."""
-        text = " ".join((self._error or self._plain).split())
-        return _DAEMON.sub("", text)[:MAX_ERROR_CHARS]
+        text = _DAEMON.sub("", " ".join((self._error or self._plain).split()))
+        for quoting in (_QUOTES_ENV_FILE, _QUOTES_TEMPLATE):
+            text = quoting.sub(r"\1", text)
+        return text[:MAX_ERROR_CHARS]
 
     @property
     def told_in_json(self) -> bool:
@@ -40,7 +52,12 @@ class Output:
             said = json.loads(text) if text.startswith("{") else None
         except ValueError:
             said = None
-        if not isinstance(said, dict):
+        if self._has_crashed:
+            return
+        if text.startswith(_CRASH):
+            self._has_crashed = True
+            self._plain = _OUT_OF_MEMORY if "memory" in text else text
+        elif not isinstance(said, dict):
             self._plain = text or self._plain
         elif said.get("error") is True:
             self._error = str(said.get("message") or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 MAX_LINE_BYTES = 256 * 1024
 """What a longer line says is for nobody to read: it is skipped."""
+
+MAX_MEMORY_BYTES = 512 * 1024 * 1024
+"""Many times what Compose needs. A few lines of YAML whose aliases multiply would take all that the host has."""
 
 TERM_S, KILL_S = 1.0, 1.0
 """What a program gets to end in good order, and then the kernel to end it."""
@@ -59,6 +63,9 @@ async def run(
         lambda: _Program(loop, line), *command, env=dict(env), cwd="/", start_new_session=True
     )
     try:
+        with contextlib.suppress(OSError):  # it has ended by now, or a sandbox forbids it
+            memory = (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES)
+            resource.prlimit(transport.get_pid(), resource.RLIMIT_DATA, memory)
         stdin = transport.get_pipe_transport(_STDIN)
         assert isinstance(stdin, asyncio.WriteTransport)
         stdin.write(feed)

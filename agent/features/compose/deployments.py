@@ -17,11 +17,12 @@ from agent.core.compose.services import ServiceState, states
 from agent.core.jobs import Job
 from agent.core.ledger import Entry, Repeat
 from agent.core.own_container import OwnContainer
+from agent.core.repeats import Repeats
 from agent.features.compose.containers import containers_of
 from agent.features.compose.procedure import Procedure, Tools, completion
 from agent.features.compose.surroundings import Surroundings
 from agent.features.telling import Teller
-from agent.ports import CommandFailed, EngineError, Handler, Json, Services
+from agent.ports import CommandFailed, EngineError, Handler, Json, Services, StoreError
 from agent.ports.compose import Compose, Stacks
 
 KIND = "compose"
@@ -53,7 +54,8 @@ class Deployments:
 
     Args:
         compose: None if there is none that can be worked with.
-        why_not: Why deployments are impossible here, for the user; "" if they are not.
+        why_not: Why deployments were impossible here at the start, for the user; "" if they were not. With a Compose
+            they are tried nevertheless, should the server ask: a disk may have been mended since.
         own: The container we run in.
         host_stacks_dir: The stacks' directory as the engine's host sees it, if somebody told us.
     """
@@ -70,7 +72,7 @@ class Deployments:
     ) -> None:
         self._services, self._why_not = services, why_not
         self._tools: Tools | None = None
-        if compose is not None and not why_not:
+        if compose is not None:
             surroundings = Surroundings(services.engine, stacks, own, host_stacks_dir)
             teller = Teller(services.channel, services.clock)
             self._tools = Tools(compose, stacks, surroundings, services, teller)
@@ -81,8 +83,8 @@ class Deployments:
 
     @property
     def capable(self) -> bool:
-        """Whether Compose works here and the stacks' directory can be written."""
-        return self._tools is not None
+        """Whether Compose works here and the stacks' directory could be written at the start."""
+        return self._tools is not None and not self._why_not
 
     def capabilities(self) -> Mapping[str, bool]:
         return {"compose_deployments": self.capable, "multi_env_files": self.capable}
@@ -131,7 +133,17 @@ class Deployments:
         return STARTED if entry.command_id in jobs | self._recovered else None
 
     async def recover(self) -> None:
-        """Reports as failed what a process before us had begun. Raises `StoreError`."""
+        """Reports as failed what a process before us had begun, as soon as the disk takes it."""
+        loop, repeats = asyncio.get_running_loop(), Repeats()
+        while True:
+            try:
+                return await self._report_all_interrupted()
+            except StoreError as error:
+                if report := repeats.failed("recover", loop.time()):
+                    log.warning("reporting interrupted deployments %s: %s", report, error)
+            await asyncio.sleep(RECOVERY_EVERY_S)
+
+    async def _report_all_interrupted(self) -> None:
         found = await self._services.store.jobs()
         jobs = [job for job in found if job.kind == KIND and job.id not in self._begun]
         self._recovered.update(job.id for job in jobs)

@@ -32,6 +32,7 @@ from agent.core.compose.settling import Settling
 from agent.core.jobs import Job
 from agent.core.journal import Row
 from agent.core.machine import Event
+from agent.core.repeats import Repeats
 from agent.features.compose.containers import containers_of, has_containers
 from agent.features.compose.narrator import Narrator
 from agent.features.compose.preparation import Read, credentials, deployable, read
@@ -47,6 +48,11 @@ TOTAL_S = 1800.0
 
 TEAR_DOWN_S = 150.0
 LOOK_EVERY_S, REPORT_AGAIN_S = 1.0, 5.0
+
+ABSENT_S = 60.0
+"""For how long an engine that does not answer is taken for one that restarts."""
+
+ABANDON_S = 10.0
 
 log = logging.getLogger("agent.compose")
 
@@ -66,7 +72,7 @@ class Procedure:
     """One deployment. It holds what must not be written down: contents and credentials.
 
     Attributes:
-        accepted: Done once the deployment is sound and on record.
+        accepted: Done once the deployment, sound and on record, goes on by itself.
     """
 
     def __init__(self, request: DeployRequest, job: Job, tools: Tools) -> None:
@@ -85,6 +91,7 @@ class Procedure:
         self._project = Project(request.project_name, "")
         self._auths: Mapping[str, RegistryAuth] = {}
         self._settling: Settling | None = None
+        self._repeats = Repeats()
 
     def activities(self) -> dict[str, Activity]:
         return {
@@ -100,12 +107,14 @@ class Procedure:
         }
 
     async def abandon(self) -> None:
-        """Forgets what there is of a deployment that was not accepted."""
+        """Forgets what there is of a deployment that was not accepted; not for ever, on a disk that hangs."""
         try:
-            await self._store.end_job(self._job.id, [])
-            await self._stacks.discard(self._name)
-        except StoreError as error:
-            log.warning("what was prepared for %s is not removed: %s", self._name, error)
+            async with asyncio.timeout(ABANDON_S):
+                await self._store.end_job(self._job.id, [])
+                await self._stacks.discard(self._name)
+        except (StoreError, TimeoutError) as error:
+            why = str(error) or "no answer"
+            log.warning("what was prepared for %s is not removed: %s", self._name, why)
 
     # Before the acknowledgement
 
@@ -130,7 +139,7 @@ class Procedure:
         try:
             if self._read is None:
                 await self._store.save_job(self._job)
-                return self._accepted(StackKept())
+                return StackKept()
             hosts = await self._surroundings.host_paths()
             self._project = deployable(self._request, self._read, self._stacks, hosts)
             self._auths = credentials(self._request, self._read)
@@ -138,17 +147,17 @@ class Procedure:
             await self._stacks.commit(self._name, self._request.files)
         except (EngineError, StoreError, UnusableStack) as error:
             return StackRejected(str(error))
-        return self._accepted(StackStored())
+        return StackStored()
 
-    def _accepted(self, event: Event) -> Event:
+    # From it on
+
+    def _accept(self) -> None:
         log.info("deploying %s: %s", self._name, self._request.action)
         self._until_s = self._loop.time() + TOTAL_S
         self.accepted.set_result(None)
-        return event
-
-    # After it
 
     async def _pull(self, _: object) -> Event:
+        self._accept()
         if not self._request.pull_images:
             return StackPulled()
         self._narrator.enters("pulling_image", "pulling images")
@@ -164,6 +173,7 @@ class Procedure:
         return StackPulled()
 
     async def _take_down(self, _: object) -> Event:
+        self._accept()
         try:
             await self._down(remove_volumes=self._request.remove_volumes)
             if self._request.remove_volumes:
@@ -204,7 +214,7 @@ class Procedure:
         self._settling = Settling(timeout_s=timeout_s, at_s=self._loop.time())
         while True:
             try:
-                found = await self._containers()
+                found = await self._containers(within_s=timeout_s)
             except EngineError as error:
                 return StackFailed(f"whether it is healthy is unknown: {error}")
             services = states(found, awaited=True)
@@ -229,7 +239,7 @@ class Procedure:
     async def _look(self, _: object) -> Event:
         self._narrator.enters("health_check", "looking at the containers")
         try:
-            found = await self._containers()
+            found = await self._containers(within_s=ABSENT_S)
         except EngineError as error:
             return StackFailed(f"what came of it is unknown: {error}")
         if self._settling is not None:
@@ -251,12 +261,20 @@ class Procedure:
         try:
             await self._store.end_job(self._job.id, [result])
         except StoreError as error:
-            log.warning("the end of a deployment cannot be written down yet: %s", error)
+            if report := self._repeats.failed("report", self._loop.time()):
+                log.warning("writing down the end of a deployment %s: %s", report, error)
             return False
         return True
 
-    async def _containers(self) -> list[Replica]:
-        return await containers_of(self._engine, self._name)
+    async def _containers(self, *, within_s: float) -> list[Replica]:
+        until_s = self._loop.time() + min(within_s, ABSENT_S)
+        while True:
+            try:
+                return await containers_of(self._engine, self._name)
+            except EngineError:
+                if self._loop.time() >= until_s:
+                    raise
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _left_s(self) -> float:
         return max(1.0, self._until_s - self._loop.time())
