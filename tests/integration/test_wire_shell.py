@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
 import docker
 import pytest
 from engine import Containers
@@ -15,7 +13,7 @@ PATIENCE_S = 30.0
 
 def programs(client: docker.APIClient, container_id: str) -> list[str]:
     """The commands that run in the container."""
-    table: dict[str, Any] = client.top(container_id)
+    table = client.top(container_id)
     column = table["Titles"].index("CMD")
     return [process[column] for process in table["Processes"]]
 
