@@ -24,7 +24,7 @@ DATA = Path("/data")
         (errno.ENOSPC, "no space left on device", "free space"),
         (errno.EDQUOT, "disk quota exceeded", "free space"),
         (errno.EIO, "input/output error", "check the disk"),
-        (errno.ENOTDIR, "not a directory", "DATA_PATH"),
+        (errno.ENOTDIR, "not a directory", "choose a directory"),
     ],
 )
 def test_each_errno_has_its_remedy(number: int, cause: str, remedy: str) -> None:
