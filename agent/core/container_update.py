@@ -21,7 +21,7 @@ SHORTEST_S = 30.0
 """What creating and starting a container and the shortest look at its health take, on a busy host."""
 
 EACH_DEPENDENT_S = 15.0
-"""What is set aside for recreating each of them before the time for the health check is measured."""
+"""What is kept for recreating each of them when the time for the health check is measured: half of all at most."""
 
 UPDATE_LABEL = "dockmon-agent.update"
 """On each container made here: the ID of the command. What does not carry it was made by somebody else."""
@@ -29,7 +29,7 @@ UPDATE_LABEL = "dockmon-agent.update"
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """A container that shares a namespace of the one that is updated. `id` has 64 characters."""
+    """A container that cannot outlive the one that is updated. `id` has 64 characters."""
 
     id: str
     name: str
@@ -98,9 +98,10 @@ class Update:
         return (self.finish_by - now).total_seconds()
 
     def health_s(self, now: datetime) -> float:
-        """How long the new container has to prove itself: as asked for, if the server waits so long."""
-        set_aside_s = EACH_DEPENDENT_S * len(self.dependents)
-        return max(0.0, min(self.health_timeout_s, self.remaining_s(now) - set_aside_s))
+        """How long the new container has to prove itself: as asked for, if the server waits so long. 0: it does not."""
+        remaining_s = self.remaining_s(now)
+        set_aside_s = min(EACH_DEPENDENT_S * len(self.dependents), remaining_s / 2)
+        return max(0.0, min(self.health_timeout_s, remaining_s - set_aside_s))
 
 
 def finish_by(acknowledged_at: datetime) -> datetime:

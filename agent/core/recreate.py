@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +42,7 @@ def recreated(
     *,
     api: tuple[int, int],
     labels: Mapping[str, str],
+    host_name: str = "",
     is_podman: bool = False,
 ) -> Recreation:
     """How to make a container like `old` from `new_image`.
@@ -54,6 +55,7 @@ def recreated(
         old_image: The inspection of the image it was made from; `{}` if that is gone.
         api: The version of the API that is spoken with the engine.
         labels: To be added to the container's own.
+        host_name: What the engine calls its host; "" if that is not known.
     """
     short_id = str(old.get("Id"))[:12]
     host: Json = deepcopy(old.get("HostConfig") or {})
@@ -64,7 +66,7 @@ def recreated(
     )
     config["Image"] = new_image
     config["Labels"] = {**(config.get("Labels") or {}), **labels}
-    _drop_made_up_names(config, host, short_id)
+    _drop_made_up_names(config, host, short_id, host_name)
     carry_volumes(host, old.get("Mounts") or [])
     if is_podman:
         _suit_podman(host)
@@ -83,33 +85,11 @@ def is_auto_remove(inspected: Json) -> bool:
     return (inspected.get("HostConfig") or {}).get("AutoRemove") is True
 
 
-def dependent(inspected: Json, *, old_id: str, old_name: str) -> bool:
-    """Tells whether a container uses the network, the processes or the IPC of the old one, and so cannot outlive it.
-
-    Args:
-        inspected: The container's inspection.
-        old_id: 64 characters.
-        old_name: Without a slash.
-    """
-    host = inspected.get("HostConfig") or {}
-    return any(_refers(reference, old_id, old_name) for _, reference in _shared(host))
-
-
-def redirected(recreation_config: Json, *, old_id: str, old_name: str, new_id: str) -> Json:
-    """A dependent's `Recreation.config` with every reference to the old container pointing at the new one."""
-    config = deepcopy(recreation_config)
-    host = config.get("HostConfig") or {}
-    for key, reference in list(_shared(host)):
-        if _refers(reference, old_id, old_name):
-            host[key] = f"container:{new_id}"
-    if sources := host.get("VolumesFrom"):
-        host["VolumesFrom"] = [_volumes_from(each, old_id, old_name, new_id) for each in sources]
-    return config
-
-
-def _drop_made_up_names(config: Json, host: Json, short_id: str) -> None:
-    # With the host's UTS namespace the engine fills in the host's own name, and refuses to be asked for one.
-    if config.get("Hostname") == short_id or host.get("UTSMode") == "host":
+def _drop_made_up_names(config: Json, host: Json, short_id: str, host_name: str) -> None:
+    # With the host's network the engine fills in the host's own name; with its UTS namespace as well, and then it
+    # refuses to be asked for one.
+    made_up = {short_id, host_name} if _mode(host) == "host" else {short_id}
+    if config.get("Hostname") in made_up or host.get("UTSMode") == "host":
         config.pop("Hostname", None)
     podmans = f"HOSTNAME={short_id}"
     config["Env"] = [entry for entry in config["Env"] if entry != podmans]
@@ -161,25 +141,3 @@ def _drop_endpoint_settings(config: Json, host: Json) -> None:
 
 def _mode(host: Json) -> str:
     return str(host.get("NetworkMode") or "default")
-
-
-# --- References to another container
-
-
-def _shared(host: Json) -> Iterator[tuple[str, str]]:
-    """The namespaces that are another container's, and the reference to it: a name or an ID."""
-    for key in ("NetworkMode", "PidMode", "IpcMode"):
-        scheme, _, reference = str(host.get(key) or "").partition(":")
-        if scheme == "container" and reference:
-            yield key, reference
-
-
-def _refers(reference: str, old_id: str, old_name: str) -> bool:
-    # Less of an ID might as well be the name of a third one.
-    is_id = len(reference) >= 12 and old_id.startswith(reference)
-    return is_id or reference.removeprefix("/") == old_name
-
-
-def _volumes_from(source: str, old_id: str, old_name: str, new_id: str) -> str:
-    reference, colon, mode = source.partition(":")
-    return new_id + colon + mode if _refers(reference, old_id, old_name) else source

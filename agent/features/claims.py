@@ -18,8 +18,16 @@ class Claims:
         self._held: dict[str, tuple[frozenset[str], str]] = {}  # by job: what, why
 
     def hold(self, job_id: str, containers: Iterable[str], reason: str) -> None:
-        """Claims `containers` (IDs of 12 to 64 characters, or names) instead of what the job had claimed before."""
-        self._held[job_id] = (frozenset(map(_key, containers)), reason)
+        """Claims `containers` (IDs of 12 to 64 characters, or names) instead of what the job had claimed before.
+
+        Raises:
+            CommandFailed: Another job has one of them, and this one keeps what it had; the text is the other's reason.
+        """
+        wanted = frozenset(map(_key, containers))
+        for holder, (held, why) in self._held.items():
+            if holder != job_id and held & wanted:
+                raise CommandFailed(why)
+        self._held[job_id] = (wanted, reason)
 
     def release(self, job_id: str) -> None:
         """The job leaves its containers to others. Idempotent."""

@@ -275,7 +275,8 @@ def test_whether_there_is_time_to_begin(
 
 
 @pytest.mark.parametrize(
-    ("left_s", "dependents", "health_s"), [(285, 0, 120), (100, 0, 100), (100, 2, 70), (-1, 0, 0)]
+    ("left_s", "dependents", "health_s"),
+    [(285, 0, 120), (100, 0, 100), (100, 2, 70), (100, 20, 50), (-1, 0, 0)],
 )
 def test_how_long_it_may_take_to_be_well(left_s: int, dependents: int, health_s: int) -> None:
     """As long as was asked for, cut to what the server waits, with some time for each that follows."""

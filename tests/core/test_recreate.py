@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.recreate import Recreation, dependent, is_auto_remove, recreated, redirected
+from agent.core.recreate import Recreation, is_auto_remove, recreated
 
 Json = dict[str, Any]
 
@@ -118,6 +118,13 @@ def test_the_host_name() -> None:
         "Hostname"
         not in again(container(config={"Hostname": "vm"}, host={"UTSMode": "host"})).config
     )
+
+
+@pytest.mark.parametrize(("mode", "is_kept"), [("host", False), ("web", True)])
+def test_the_name_of_the_engines_host(mode: str, is_kept: bool) -> None:
+    """With the host's network the engine fills it in; it is not to outlive a renaming of the host."""
+    old = container(config={"Hostname": "rack7"}, host={"NetworkMode": mode})
+    assert ("Hostname" in again(old, host_name="rack7").config) is is_kept
 
 
 def test_the_host_name_in_the_environment() -> None:
@@ -269,58 +276,6 @@ def test_podmans_network_has_its_own_name() -> None:
     made = again(old, is_podman=True)
     assert made.config["HostConfig"]["NetworkMode"] == "podman"
     assert endpoints(made) == {"podman": {}}
-
-
-# --- Dependents
-
-
-@pytest.mark.parametrize(
-    ("host", "depends"),
-    [
-        ({"NetworkMode": "container:web"}, True),
-        ({"NetworkMode": "container:/web"}, True),
-        ({"NetworkMode": f"container:{ID}"}, True),
-        ({"NetworkMode": f"container:{SHORT}"}, True),
-        ({"PidMode": f"container:{ID}"}, True),
-        ({"IpcMode": "container:web"}, True),
-        ({"NetworkMode": "container:web2"}, False),
-        ({"NetworkMode": "container:9ab3"}, False),
-        ({"NetworkMode": "container:"}, False),
-        ({"NetworkMode": "web", "PidMode": "host", "IpcMode": "shareable"}, False),
-        ({"VolumesFrom": ["web"]}, False),
-        ({}, False),
-    ],
-)
-def test_dependents(host: Json, depends: bool) -> None:
-    """Those that use a namespace of the old container; volumes outlive it."""
-    assert dependent({"HostConfig": host}, old_id=ID, old_name="web") is depends
-
-
-def test_a_dependent_follows() -> None:
-    """Each of its references to the old container points at the new one, and nothing else changes."""
-    new_id = "7" * 64
-    host = {
-        "NetworkMode": f"container:{ID}",
-        "PidMode": "container:web",
-        "IpcMode": "container:other",
-        "VolumesFrom": [SHORT, "web:ro", "other:rw"],
-        "Privileged": False,
-    }
-    config: Json = {"Image": "vpn:1", "HostConfig": host}
-    before = deepcopy(config)
-    assert redirected(config, old_id=ID, old_name="web", new_id=new_id) == {
-        "Image": "vpn:1",
-        "HostConfig": {
-            "NetworkMode": f"container:{new_id}",
-            "PidMode": f"container:{new_id}",
-            "IpcMode": "container:other",
-            "VolumesFrom": [new_id, f"{new_id}:ro", "other:rw"],
-            "Privileged": False,
-        },
-    }
-    assert config == before
-    alone: Json = {"Image": "vpn:1", "HostConfig": {"NetworkMode": "web"}}
-    assert redirected(alone, old_id=ID, old_name="web", new_id=new_id) == alone
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,18 @@ def test_a_claim_that_changes() -> None:
     assert (is_claimed(claims, WEB), is_claimed(claims, DB)) == (False, True)
 
 
+@pytest.mark.parametrize("reference", [WEB[:12], "web"])
+def test_what_another_job_has(reference: str) -> None:
+    """It is not shared, and the one who asked keeps what it had."""
+    claims = Claims()
+    claims.hold("job-1", [WEB, "web"], "web is being updated")
+    claims.hold("job-2", [DB], "db is being updated")
+    with pytest.raises(CommandFailed, match=r"^web is being updated$"):
+        claims.hold("job-2", [DB, reference], "-")
+    with pytest.raises(CommandFailed, match=r"^db is being updated$"):
+        claims.check(DB)
+
+
 def test_a_job_releases_only_its_own() -> None:
     """Others go on; releasing twice does no harm."""
     claims = Claims()

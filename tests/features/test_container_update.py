@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,15 @@ from features.update_world import NEW, OLD, Process, UpdateWorld
 from agent.core.machine import StopRequested
 from agent.core.own_container import OwnContainer
 from agent.features.container_update.payload import Payload
-from agent.ports import CommandFailed, EngineRefused, EngineUnreachable, Json, NotFound, StoreError
+from agent.ports import (
+    CommandFailed,
+    EngineBusy,
+    EngineRefused,
+    EngineUnreachable,
+    Json,
+    NotFound,
+    StoreError,
+)
 
 STARTED = {"status": "update_started"}
 
@@ -94,6 +103,26 @@ async def test_a_container_that_is_stopped() -> None:
     assert world.states() == {"web": (NEW, "created")}
     assert len(world.completions()) == 1
     assert "starting" not in world.stages()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "image"), [(Recipe(), NEW), (Recipe(refuses_start="no such file"), OLD)]
+)
+async def test_a_container_that_keeps_crashing(recipe: Recipe, image: str) -> None:
+    """An update is often meant to mend that. It is stopped first: the engine renames none that waits for a restart."""
+    world = UpdateWorld()
+    world.engine.registry[OLD] = Recipe(dies_after_s=0.5, exit_code=3)
+    world.engine.registry[NEW] = recipe
+    world.engine.image_store.add(OLD)
+    old = world.engine.add("web", running=True)
+    async with world.process() as process:
+        await asyncio.sleep(20)
+        assert world.states()["web"] == (OLD, "restarting")
+        await process.update(old)
+        await process.settled()
+    [(name, (made_of, _))] = world.states().items()
+    assert (name, made_of) == ("web", image)
+    assert world.engine.boxes[world.named()["web"]].running
 
 
 async def test_a_job_that_ends_at_once() -> None:
@@ -297,6 +326,22 @@ async def test_an_engine_that_stays_away() -> None:
     assert world.stages().count("failed") == 1
 
 
+async def test_a_backup_that_is_removed_meanwhile() -> None:
+    """There is nothing to go back to: what is there of the new one is better than nothing."""
+    world = UpdateWorld()
+    world.engine.registry[NEW] = Recipe(health=[(20, "unhealthy")])
+    old = world.engine.add("web", running=True)
+    async with world.process() as process:
+        await process.update(old)
+        await asyncio.sleep(5)
+        world.engine.goes_unseen(old)
+        await process.settled()
+        await process.recover()
+    assert world.states() == {"web": (NEW, "running")}
+    assert "has been removed by somebody else" in world.complaints()[0]["details"]
+    assert world.store.begun == {}
+
+
 async def test_an_image_that_is_gone() -> None:
     """What the old image contributed cannot be told any more; the container is updated all the same."""
     world = UpdateWorld()
@@ -358,6 +403,17 @@ async def test_a_container_that_removes_itself() -> None:
     old = world.engine.add("web", running=True, host_config={"AutoRemove": True})
     async with world.process() as process:
         with pytest.raises(CommandFailed, match="web was started with --rm"):
+            await process.update(old)
+    assert world.engine.actions == []
+
+
+async def test_a_container_that_is_paused() -> None:
+    """It could neither come out paused nor come back paused."""
+    world = UpdateWorld()
+    old = world.engine.add("web", running=True)
+    world.engine.boxes[old].paused = True
+    async with world.process() as process:
+        with pytest.raises(CommandFailed, match="web is paused"):
             await process.update(old)
     assert world.engine.actions == []
 
@@ -546,6 +602,41 @@ async def test_it_ends_while_the_server_waits() -> None:
     assert world.named() == {"web": old}
 
 
+async def test_steps_that_take_all_the_time() -> None:
+    """What the server has given up is not completed behind its back, however well the new container is."""
+    world = UpdateWorld()
+    old = world.engine.add("web", running=True)
+    async with world.process() as process:
+        world.engine.delay_s |= {"rename": 14.0, "stop": 195.0, "create": 44.0, "start": 44.0}
+        await process.update(old, stop_timeout=180)
+        await process.settled()
+    assert world.named() == {"web": old}
+    assert world.states() == {"web": (OLD, "running")}
+    assert "the time was over" in world.complaints()[0]["details"]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_clock_that_is_set(hours: int) -> None:
+    """It counts how much time has passed, not what the clock of the host says about it."""
+    world = UpdateWorld()
+    world.engine.registry[NEW] = Recipe(health=[(60, "healthy")])
+    web, db = world.engine.add("web", running=True), world.engine.add("db", running=True)
+    async with world.process() as process:
+        await process.update(web)
+        await asyncio.sleep(1)
+        world.clock_is_ahead = timedelta(hours=hours)
+        await process.settled()
+        assert world.states()["web"] == (NEW, "running")
+
+        world.engine.registry["endless"] = Recipe(health=[(3000, "healthy")])
+        await process.update(db, "endless", health_timeout=3600)
+        acknowledged_s = asyncio.get_running_loop().time()
+        world.clock_is_ahead += timedelta(hours=hours)
+        await process.settled()
+        assert 200 < asyncio.get_running_loop().time() - acknowledged_s < 300
+    assert world.states()["db"] == (OLD, "running")
+
+
 async def test_a_server_that_waits_no_longer() -> None:
     """The request was cut short before it was answered: what nobody was told of is not carried out."""
     world = UpdateWorld()
@@ -558,6 +649,20 @@ async def test_a_server_that_waits_no_longer() -> None:
         await process.settled()
     assert world.named() == {"web": old}
     assert world.engine.boxes[old].runs == 1
+
+
+async def test_many_at_once() -> None:
+    """The engine pulls so many at a time; the others wait for their turn, as long as the server waits for them."""
+    world = UpdateWorld()
+    old = world.engine.add("web", running=True)
+    world.engine.failing["pull"] = EngineBusy("2 pulls are under way")
+    async with world.process() as process, asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(process.update(old))
+        await asyncio.sleep(100)
+        del world.engine.failing["pull"]
+        assert await asked == STARTED
+        await process.settled()
+    assert world.states() == {"web": (NEW, "running")}
 
 
 # Telling
@@ -605,12 +710,36 @@ async def test_what_cannot_be_removed() -> None:
     assert world.states()["web"] == (NEW, "running")
     assert len(world.states()) == 2
     assert len(world.completions()) == 1
+    async with world.process() as process:
+        await process.recover()
+    assert len(world.states()) == 2
     del world.engine.failing["remove"]
     async with world.process() as process:
         await process.recover()
     assert world.states() == {"web": (NEW, "running")}
     assert len(world.completions()) == 1
     assert world.stages().count("completed") == 1
+    assert world.store.begun == {}
+
+
+@pytest.mark.parametrize("at", ["journal", "save_job", "end_job"])
+async def test_an_end_between_the_news_and_what_is_left_over(at: str) -> None:
+    """Neither is lost: the server is told once, and the old container is removed when the engine lets it."""
+    world = UpdateWorld()
+    old = world.engine.add("web", running=True)
+    world.engine.failing["remove"] = EngineRefused("device or resource busy", 500)
+    async with world.process() as process:
+        world.engine.delay_s["remove"] = 5.0
+        await process.update(old)
+        while world.stages()[-1] != "cleanup":
+            await asyncio.sleep(0.1)
+        world.store.hangs_after.add(at)
+        await asyncio.sleep(10)
+    del world.engine.failing["remove"]
+    async with world.process() as process:
+        await process.recover()
+    assert world.states() == {"web": (NEW, "running")}
+    assert len(world.completions()) == 1
     assert world.store.begun == {}
 
 
@@ -661,14 +790,15 @@ async def test_a_creation_that_comes_late() -> None:
     assert len(world.completions()) == 1
 
 
-async def test_an_engine_that_starts_the_old_one_again() -> None:
+@pytest.mark.parametrize("slow", ["create", "start"])
+async def test_an_engine_that_starts_the_old_one_again(slow: str) -> None:
     """Agent and engine were both restarted: what the restart policy brought back is stopped once more."""
     world = UpdateWorld()
     world.engine.add_network("front", "10.1.0.0/24")
     fixed: Json = {"front": {"IPAMConfig": {"IPv4Address": "10.1.0.7"}}}
     old = world.engine.add("web", running=True, endpoints=fixed)
     async with world.process() as process:
-        world.engine.delay_s["create"] = 5.0
+        world.engine.delay_s[slow] = 5.0
         await process.update(old)
         await asyncio.sleep(1)
     world.engine.down()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from fakes.engine import Recipe
@@ -60,6 +61,35 @@ async def test_other_namespaces(mode: str) -> None:
     assert side.host_config[mode] == f"container:{world.named()['vpn']}"
 
 
+async def test_a_link() -> None:
+    """Whoever is linked to the old container could not be started without it."""
+    world = UpdateWorld()
+    db = world.engine.add("db", running=True)
+    web = world.engine.add(
+        "web", running=True, image=SIDE, host_config={"Links": ["/db:/web/store"]}
+    )
+    async with world.process() as process:
+        await process.update(db)
+        await process.settled()
+    assert world.states() == {"db": (NEW, "running"), "web": (SIDE, "running")}
+    assert world.named()["web"] != web
+
+
+async def test_one_that_keeps_crashing() -> None:
+    """It follows, and is not well afterwards either."""
+    world = Household()
+    world.engine.registry[SIDE] = Recipe(dies_after_s=0.5, exit_code=3)
+    side = world.joins("side", RestartPolicy={"Name": "always"})
+    async with world.process() as process:
+        await asyncio.sleep(20)
+        assert world.states()["side"] == (SIDE, "restarting")
+        await process.update(world.vpn)
+        await process.settled()
+    assert world.named().keys() == {"vpn", "side"}
+    assert world.named()["side"] != side
+    assert world.completions()[0]["failed_dependents"] == ["side"]
+
+
 async def test_with_a_container_that_is_stopped() -> None:
     """Those that depend on it are recreated, and none is started."""
     world = UpdateWorld()
@@ -102,16 +132,36 @@ async def test_one_that_cannot_be_recreated() -> None:
     assert world.completions()[0]["failed_dependents"] == ["bad"]
 
 
+async def test_one_that_gets_its_name_back_late() -> None:
+    """Neither recreated nor given its name back at first: that is made good before the update is over."""
+    world = Household()
+    side = world.joins("side")
+    world.engine.image_store.lose(world.engine.boxes[side].image_id)
+    async with world.process() as process:
+        await process.update(world.vpn)
+        while "side" in world.named():
+            await asyncio.sleep(0.1)
+        world.engine.failing["rename"] = EngineRefused("try again", 500)
+        world.engine.delay_s["remove"] = 5.0
+        while world.stages()[-1] != "cleanup":
+            await asyncio.sleep(0.01)
+        del world.engine.failing["rename"]
+        await process.settled()
+    assert world.named()["side"] == side
+    assert world.named().keys() == {"vpn", "side"}
+    assert world.completions()[0]["failed_dependents"] == ["side"]
+
+
 async def test_one_that_is_not_well_afterwards() -> None:
-    """Its successor stays, for the old one could not start any more; both are there for whoever looks."""
+    """Its successor stays, for the old one could not start any more; that one goes as all the others do."""
     world = Household()
     world.engine.registry[SIDE] = Recipe(dies_after_s=0.5, exit_code=3)
     side = world.joins("side")
     async with world.process() as process:
         await process.update(world.vpn)
         await process.settled()
-    aside = "side-dockmon-temp-1767225600"
-    assert world.named()[aside] == side
+    assert world.named().keys() == {"vpn", "side"}
+    assert world.named()["side"] != side
     assert world.network_of("side") == f"container:{world.named()['vpn']}"
     assert world.completions()[0]["failed_dependents"] == ["side"]
 
@@ -142,6 +192,65 @@ async def test_they_come_back() -> None:
         "stood": (SIDE, "created"),
     }
     assert ("restart", "ran") in world.engine.actions
+
+
+async def test_those_that_depend_on_one_that_depends() -> None:
+    """They follow as well, each to the successor of the one that it was with."""
+    world = Household()
+    side = world.joins("side")
+    shared: Json = {"NetworkMode": f"container:{side}", "PidMode": f"container:{world.vpn}"}
+    world.engine.add("third", running=True, image=SIDE, host_config=shared)
+    async with world.process() as process:
+        await process.update(world.vpn)
+        await process.settled()
+    named = world.named()
+    assert named.keys() == {"vpn", "side", "third"}
+    assert world.network_of("third") == f"container:{named['side']}"
+    third = world.engine.boxes[named["third"]]
+    assert third.host_config["PidMode"] == f"container:{named['vpn']}"
+    assert {status for _, status in world.states().values()} == {"running"}
+    assert "failed_dependents" not in world.completions()[0]
+
+
+async def test_an_engine_that_goes_away_for_a_while() -> None:
+    """It is waited for, while there is time: none of them stays behind under another name."""
+    world = Household()
+    world.joins("side")
+    async with world.process() as process:
+        await process.update(world.vpn)
+        while world.stages()[-1] != "health_check":
+            await asyncio.sleep(0.1)
+        world.engine.delay_s["create"] = 5.0
+        while world.stages()[-1] != "dependents":
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        world.engine.down()
+        await asyncio.sleep(20)
+        world.engine.up()
+        await process.settled()
+    assert world.states() == {"vpn": (NEW, "running"), "side": (SIDE, "running")}
+    assert world.network_of("side") == f"container:{world.named()['vpn']}"
+    assert "failed_dependents" not in world.completions()[0]
+
+
+async def test_one_whose_name_somebody_takes() -> None:
+    """That is no reason to leave the updated container where it is: it runs again, and the trouble is told."""
+    world = Household()
+    world.engine.registry[SIDE] = Recipe(health=[(500, "healthy")])
+    side = world.joins("side")
+    async with world.process() as process:
+        world.engine.delay_s["create"] = 5.0
+        await process.update(world.vpn)
+        while world.stages()[-1] != "dependents":
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+    world.engine.add("side")
+    world.clock_is_ahead = timedelta(hours=1)
+    async with world.process() as process:
+        await process.recover()
+    assert world.states()["vpn"] == (OLD, "running")
+    assert world.named()["side-dockmon-temp-1767225600"] == side
+    assert "the name side belongs to another container" in world.complaints()[0]["details"]
 
 
 async def test_one_that_cannot_come_back() -> None:

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,13 +35,18 @@ PATIENCE_S = 1000.0
 
 
 class UpdateWorld:
-    """What outlives a process: the host's engine, the data directory, the server's end of the line."""
+    """What outlives a process: the host's engine, the data directory, the server's end of the line.
+
+    Attributes:
+        clock_is_ahead: Of the loop's time, for somebody has set it.
+    """
 
     def __init__(self) -> None:
         self.engine = FakeEngine()
         self.store = MemoryStore()
         self.channel = FakeChannel()
         self.own: OwnContainer | None = None
+        self.clock_is_ahead = timedelta()
         self._commands = 0
 
     def new_command(self) -> str:
@@ -104,7 +110,7 @@ class Process:
             engine=engine,
             store=world.store,
             channel=world.channel,
-            clock=utcnow,
+            clock=lambda: utcnow() + world.clock_is_ahead,
             rng=random.Random(7),
             detach=self._detach,
             conduct=runtime.conduct,

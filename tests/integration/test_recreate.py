@@ -15,7 +15,8 @@ import pytest
 from engine import NAME_PREFIX
 
 from agent.adapters.engine import DockerEngine, Endpoint
-from agent.core.recreate import dependent, recreated, redirected
+from agent.core.dependents import Moved, depends, redirected
+from agent.core.recreate import recreated
 from agent.ports import Json
 
 CLI_DEADLINE_S = 60
@@ -110,8 +111,9 @@ class Bench:
         config = recreation.config
         if replaces is not None:
             gone, new_id = replaces
-            assert dependent(old, old_id=gone["Id"], old_name=gone["Name"][1:])
-            config = redirected(config, old_id=gone["Id"], old_name=gone["Name"][1:], new_id=new_id)
+            name = gone["Name"][1:]
+            assert depends(old, on_id=gone["Id"], on_name=name)
+            config = redirected(config, Moved(gone["Id"], name, f"{name}-old", new_id))
         aside = f"{recreation.name}-old"
         self.containers.append(aside)
         await self.engine.rename(old["Id"], aside, deadline_s=DEADLINE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -127,6 +128,53 @@ async def test_containers_in_its_network(gallery: Gallery) -> None:
         assert (after["Id"] != old.id, after["State"]["Status"]) == (True, status)
     assert gallery.left_over(vpn.name, ran.name, stood.name) == []
     assert "failed_dependents" not in gallery.world.completions()[0]
+
+
+async def test_a_chain_of_containers(gallery: Gallery) -> None:
+    """Who shares a network with one that follows, follows as well."""
+    vpn = gallery.run("vpn")
+    side = gallery.run(
+        "side", host={"network_mode": f"container:{vpn.id}", "pid_mode": f"container:{vpn.id}"}
+    )
+    third = gallery.run("third", host={"network_mode": f"container:{side.id}"})
+    await gallery.update(vpn, gallery.push("2", IDLE), stop_timeout=5)
+    new = {each: gallery.inspect(each.name) for each in (vpn, side, third)}
+    assert {found["State"]["Status"] for found in new.values()} == {"running"}
+    assert new[side]["HostConfig"]["PidMode"] == f"container:{new[vpn]['Id']}"
+    assert new[third]["HostConfig"]["NetworkMode"] == f"container:{new[side]['Id']}"
+    assert gallery.left_over(vpn.name, side.name, third.name) == []
+    assert "failed_dependents" not in gallery.world.completions()[0]
+
+
+async def test_a_container_that_others_are_linked_to(gallery: Gallery) -> None:
+    """They could not be started any more, so they follow; the link leads to the new one by its old alias."""
+    if not gallery.client.networks(names=["bridge"]):
+        pytest.skip("this engine has no default network")
+    db = gallery.run("db", host={"network_mode": "bridge"})
+    links = {"network_mode": "bridge", "links": {db.name: "store"}}
+    web = gallery.run("web", host=links)
+    await gallery.update(db, gallery.push("2", IDLE), stop_timeout=5)
+    gallery.client.restart(web.name, timeout=1)
+    after = gallery.inspect(web.name)
+    assert after["HostConfig"]["Links"] == [f"/{db.name}:/{web.name}/store"]
+    assert after["State"]["Status"] == "running"
+    assert gallery.left_over(db.name, web.name) == []
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+async def test_a_container_that_keeps_crashing(gallery: Gallery, is_good: bool) -> None:
+    """It is updated while it waits to be restarted, and what cannot mend it is taken back."""
+    broken = gallery.push("0", FAILS)
+    gallery.client.pull(broken)
+    old = gallery.run(image=broken, command=FAILS, host={"restart_policy": ALWAYS})
+    async with asyncio.timeout(30):
+        while gallery.inspect(old.id)["RestartCount"] < 5:  # then its pauses are seconds long
+            await asyncio.sleep(0.2)
+    await gallery.update(old, gallery.push("2", IDLE if is_good else SUCCEEDS))
+    after = gallery.inspect(old.name)
+    assert (after["Id"] != old.id) is is_good
+    assert after["State"]["Running"]
+    assert gallery.left_over(old.name) == []
 
 
 # Old

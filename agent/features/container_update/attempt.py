@@ -1,11 +1,11 @@
-"""What this process knows of an update and no other may: credentials, and who waits for the acknowledgement."""
+"""What this process knows of an update and no other may: credentials, who waits for the answer, how time passes."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from agent.ports import RegistryAuth
+from agent.ports import Clock, RegistryAuth
 
 
 class Attempt:
@@ -19,12 +19,20 @@ class Attempt:
         is_reported: The server has been told of its success, by this process or one before.
     """
 
-    def __init__(self, auth: RegistryAuth | None = None, *, is_resumed: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, auth: RegistryAuth | None = None, *, is_resumed: bool = False
+    ) -> None:
         self.auth, self.is_resumed = auth, is_resumed
+        self._loop = asyncio.get_running_loop()
+        self._began_at, self._began_s = clock(), self._loop.time()
         self.acknowledged_at: datetime | None = None
         self.is_given_up = False
         self.is_reported = False
-        self._decided: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._decided: asyncio.Future[str] = self._loop.create_future()
+
+    def now(self) -> datetime:
+        """By the clock as it was at the beginning: setting it neither gives nor takes time."""
+        return self._began_at + timedelta(seconds=self._loop.time() - self._began_s)
 
     @property
     def is_decided(self) -> bool:

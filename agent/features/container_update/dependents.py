@@ -1,21 +1,23 @@
-"""The containers that share a namespace of the one that is updated follow it, each in the state it was in."""
+"""The containers that depend on the one that is updated follow it, each in the state it was in."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from agent.core.container_update import Dependent, DependentsMoved, Update
+from agent.core.dependents import Moved, redirected
 from agent.core.machine import Event
-from agent.core.recreate import is_auto_remove, redirected
+from agent.core.recreate import is_auto_remove
 from agent.features.container_update.health import why_not_well
 from agent.features.container_update.looking import LOOK_S, find, made_by, name_of
 from agent.features.container_update.making import Maker
+from agent.features.container_update.patience import patiently
+from agent.features.container_update.renaming import STOP_MARGIN_S, STOP_S, rename
 from agent.ports import Clock, Engine, EngineError, EngineRefused, Json
 
-RENAME_S = 15.0
-STOP_S, STOP_MARGIN_S = 10, 20.0
 START_S = 30.0
 REMOVE_S = 20.0
 
@@ -33,43 +35,51 @@ class Dependents:
 
     async def move(self, update: Update) -> Event:
         failed = []
+        target = Moved(update.container_id, update.name, update.backup_name, update.new_id)
+        moved = {update.container_id: target}
         for dependent in update.dependents:
-            if why := await self._move(update, dependent):
+            if why := await self._move(update, dependent, moved):
                 log.warning("%s did not follow %s: %s", dependent.name, update.name, why)
                 failed.append(dependent.name)
         return DependentsMoved(tuple(failed))
 
-    async def _move(self, update: Update, dependent: Dependent) -> str:
-        """Returns why it failed, "" if it did not."""
-        made = None
+    async def _move(self, update: Update, dependent: Dependent, moved: dict[str, Moved]) -> str:
+        """Returns why it failed, "" if it did not. `moved`: by their ID, those that have a successor."""
         try:
             async with asyncio.timeout(max(1.0, update.remaining_s(self._clock()))):
-                made = await self._successor(update, dependent)
-                return await self._take_over(dependent, made)
+                return await patiently(
+                    lambda: self._try(update, dependent, moved), f"moving {dependent.name}"
+                )
         except EngineError as error:
             why = str(error)
         except TimeoutError:
             why = "there was no time left"
-        if made is None:
+        if dependent.id not in moved:
             await self._unmake(update, dependent)
         return why
 
-    async def _successor(self, update: Update, dependent: Dependent) -> str:
+    async def _try(self, update: Update, dependent: Dependent, moved: dict[str, Moved]) -> str:
+        if dependent.id not in moved:
+            old = await self._engine.inspect_container(dependent.id, deadline_s=LOOK_S)
+            if is_auto_remove(old):
+                return "it was started with --rm: to stop it would be to remove it"
+            made = await self._successor(update, dependent, old, moved.values())
+            aside = update.aside_name(dependent)
+            moved[dependent.id] = Moved(dependent.id, dependent.name, aside, made)
+        return await self._take_over(dependent, moved[dependent.id].new_id)
+
+    async def _successor(
+        self, update: Update, dependent: Dependent, old: Json, moved: Iterable[Moved]
+    ) -> str:
         """Makes what takes its name; returns its ID. It stands beside the old one, which may still run."""
-        old = await self._engine.inspect_container(dependent.id, deadline_s=LOOK_S)
-        if is_auto_remove(old):
-            raise EngineRefused("it was started with --rm: to stop it would be to remove it", 409)
         await self._remove_made(update, dependent)  # by a process before us, and maybe half of it
         aside = update.aside_name(dependent)
         if name_of(old) != aside:
-            await self._engine.rename(dependent.id, aside, deadline_s=RENAME_S)
+            await rename(self._engine, dependent.id, aside)
         recreation = await self._maker.recreation(old, await self._image(old))
-        config = redirected(
-            recreation.config,
-            old_id=update.container_id,
-            old_name=update.name,
-            new_id=update.new_id,
-        )
+        config = recreation.config
+        for each in moved:
+            config = redirected(config, each)
         return await self._maker.make(replace(recreation, config=config), dependent.name)
 
     async def _take_over(self, dependent: Dependent, made: str) -> str:
@@ -87,7 +97,7 @@ class Dependents:
             await self._remove_made(update, dependent)
             old = await find(self._engine, dependent.id)
             if old is not None and name_of(old) == update.aside_name(dependent):
-                await self._engine.rename(dependent.id, dependent.name, deadline_s=RENAME_S)
+                await rename(self._engine, dependent.id, dependent.name)
         except EngineError as error:
             log.error("%s has not got its name back: %s", dependent.name, error)
 

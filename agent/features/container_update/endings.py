@@ -8,7 +8,7 @@ from agent.core.container_update import Update, completion
 from agent.features.container_update.attempt import Attempt
 from agent.features.container_update.record import to_job
 from agent.features.container_update.reporting import Reporter
-from agent.ports import Services, StoreError
+from agent.ports import Batch, Services, StoreError
 
 log = logging.getLogger("agent.container_update")
 
@@ -45,28 +45,19 @@ class Endings:
         attempt.decide(update.reason)
 
     async def _complete(self, update: Update, attempt: Attempt) -> None:
-        if attempt.is_reported:
-            await self.forget(update)
-        else:
-            await self._report(update, attempt)
-        if update.has_leftovers:
-            await self._keep(update)
-
-    async def _report(self, update: Update, attempt: Attempt) -> None:
-        self._reporter.stage("completed", update)
-        if attempt.is_resumed:
-            self._reporter.acknowledge(update)
-        row = completion(update)
+        news = [] if attempt.is_reported else [completion(update)]
+        if news:
+            self._reporter.stage("completed", update)
+            if attempt.is_resumed:
+                self._reporter.acknowledge(update)
         try:
-            await self._store.end_job(update.command_id, [row])
+            if update.has_leftovers:  # their removal is tried again later, and nothing else is
+                await self._store.journal(Batch(news))
+                await self._store.save_job(to_job("cleanup", update))
+            else:
+                await self._store.end_job(update.command_id, news)
         except StoreError as error:
             log.error("that %s was updated is not written down: %s", update.name, error)
-            self._reporter.completed(row.payload)
+            for row in news:
+                self._reporter.completed(row.payload)
         self._news()
-
-    async def _keep(self, update: Update) -> None:
-        """What could not be removed is tried again later, and nothing else is."""
-        try:
-            await self._store.save_job(to_job("cleanup", update))
-        except StoreError as error:
-            log.error("%s has to be removed by hand: %s", update.backup_name, error)

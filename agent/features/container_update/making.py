@@ -30,6 +30,7 @@ class Maker:
             image,
             api=await self._engine.api_version(deadline_s=LOOK_S),
             labels={UPDATE_LABEL: self._command_id},
+            host_name=facts.name,
             is_podman=facts.is_podman,
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from agent.core.container_update import (
     ImagePulled,
@@ -14,6 +16,7 @@ from agent.core.container_update import (
     OldSetAside,
     StepFailed,
     Update,
+    UpdatePlanned,
 )
 from agent.core.machine import Event
 from agent.core.own_container import OwnContainer
@@ -30,17 +33,24 @@ from agent.features.container_update.looking import (
     state_of,
 )
 from agent.features.container_update.making import Maker
+from agent.features.container_update.patience import AGAIN_S
 from agent.features.container_update.planning import Planner
 from agent.features.container_update.record import to_job
+from agent.features.container_update.renaming import STOP_MARGIN_S, rename
 from agent.features.container_update.reporting import Reporter
 from agent.features.container_update.rollback import Rollback
-from agent.ports import Activity, Conflict, EngineError, Json, Services, StoreError
+from agent.ports import (
+    Activity,
+    CommandFailed,
+    Conflict,
+    EngineBusy,
+    EngineError,
+    Json,
+    Services,
+    StoreError,
+)
 
 PULL_S = 360.0
-RENAME_S = 15.0
-STOP_MARGIN_S = 20.0
-"""What the engine gets beyond the container's own time to stop."""
-
 START_S = 45.0
 REMOVE_S = 20.0
 
@@ -66,17 +76,17 @@ class Steps:
         own: OwnContainer | None,
         claims: Claims,
     ) -> None:
-        self._engine, self._store, self._clock = services.engine, services.store, services.clock
+        self._engine, self._store = services.engine, services.store
         self._attempt, self._reporter, self._claims = attempt, reporter, claims
         self._maker = Maker(services.engine, command_id)
-        self._planner = Planner(services, self._maker, attempt, own)
-        self._dependents = Dependents(services.engine, self._maker, services.clock)
+        self._planner = Planner(services.engine, self._maker, attempt, own)
+        self._dependents = Dependents(services.engine, self._maker, attempt.now)
         self._rollback = Rollback(services.engine)
 
     def by_name(self) -> Mapping[str, Activity]:
         return {
             "pull": self._step("pulling", self.pull),
-            "plan": self._step("configuring", self._planner.plan),
+            "plan": self._step("configuring", self.plan),
             "set_aside": self._step("backup", self.set_aside),
             "create": self._step("creating", self.create),
             "start": self._step("starting", self.start),
@@ -90,31 +100,45 @@ class Steps:
         """Writes down that `state` has been entered before anything is done in it."""
 
         async def do(update: Update) -> Event:
-            self.claim(update)
             try:
+                self.claim(update)
                 await self._store.save_job(to_job(state, update))
                 self._reporter.stage(state, update)
                 return await step(update)
-            except (EngineError, StoreError) as error:
+            except (CommandFailed, EngineError, StoreError) as error:
                 return StepFailed(str(error))
 
         return do
 
     def claim(self, update: Update) -> None:
+        """Raises `CommandFailed` if something of it is being updated by itself."""
         reason = f"{update.name} is being updated; try again when that is done"
         self._claims.hold(update.command_id, update.references(), reason)
 
     # Before anything is touched
 
     async def pull(self, update: Update) -> Event:
-        await self._engine.pull(
-            update.new_image,
-            deadline_s=PULL_S,
-            auth=self._attempt.auth,
-            progress=self._reporter.pull(update),
-        )
+        while True:
+            try:
+                await self._engine.pull(
+                    update.new_image,
+                    deadline_s=PULL_S,
+                    auth=self._attempt.auth,
+                    progress=self._reporter.pull(update),
+                )
+                break
+            except (
+                EngineBusy
+            ):  # with the pulls of other updates: it is this one's turn when one of them is done
+                await asyncio.sleep(AGAIN_S)
         image = await self._engine.inspect_image(update.new_image, deadline_s=LOOK_S)
         return ImagePulled(str(image["Id"]))
+
+    async def plan(self, update: Update) -> Event:
+        event = await self._planner.plan(update)
+        if isinstance(event, UpdatePlanned):
+            self.claim(replace(update, dependents=event.dependents))
+        return event
 
     # From here on it can be undone
 
@@ -123,17 +147,20 @@ class Steps:
         old = await self._engine.inspect_container(update.container_id, deadline_s=LOOK_S)
         if name_of(old) == update.name:
             # Before it is stopped: the server starts a stopped container again, but not one of this name.
-            await self._engine.rename(update.container_id, update.backup_name, deadline_s=RENAME_S)
+            await rename(
+                self._engine,
+                update.container_id,
+                update.backup_name,
+                stop_timeout_s=update.stop_timeout_s,
+            )
         elif name_of(old) != update.backup_name:
             return StepFailed(f"{update.name} has been renamed to {name_of(old)} meanwhile")
-        if is_running(old):
-            await self._stop_old(update)
+        await self._have_old_stopped(update)
         return OldSetAside()
 
     async def create(self, update: Update) -> Event:
+        await self._have_old_stopped(update)
         old = await self._engine.inspect_container(update.container_id, deadline_s=LOOK_S)
-        if is_running(old):  # an engine that was restarted starts what its policy says
-            await self._stop_old(update)
         try:
             return NewCreated(await self._make(update, old))
         except Conflict:
@@ -146,21 +173,30 @@ class Steps:
         recreation = await self._maker.recreation(old, update.new_image)
         return await self._maker.make(recreation, update.name)
 
-    async def _stop_old(self, update: Update) -> None:
-        await self._engine.stop(
-            update.container_id,
-            timeout_s=update.stop_timeout_s,
-            deadline_s=update.stop_timeout_s + STOP_MARGIN_S,
-        )
+    async def _have_old_stopped(self, update: Update) -> None:
+        """In each state anew: a restarted engine starts what its policy says, and the new one has the same data."""
+        old = await find(self._engine, update.container_id)
+        if old is not None and is_running(old):
+            await self._engine.stop(
+                update.container_id,
+                timeout_s=update.stop_timeout_s,
+                deadline_s=update.stop_timeout_s + STOP_MARGIN_S,
+            )
 
     async def start(self, update: Update) -> Event:
+        await self._have_old_stopped(update)
         new = await self._engine.inspect_container(update.new_id, deadline_s=LOOK_S)
         if state_of(new).get("Status") == "created":
             await self._engine.start(update.new_id, deadline_s=START_S)
         return NewStarted()
 
     async def watch_health(self, update: Update) -> Event:
-        within_s = update.health_s(self._clock())
+        await self._have_old_stopped(update)
+        within_s = update.health_s(self._attempt.now())
+        if not within_s:
+            return StepFailed(
+                "the time was over before the new container could show that it is well"
+            )
         why = await why_not_well(self._engine, update.new_id, within_s=within_s)
         return StepFailed(f"the new container is not well: {why}") if why else NewIsWell()
 
@@ -168,14 +204,14 @@ class Steps:
 
     async def clean_up(self, update: Update) -> Event:
         for container_id, name, aside in update.originals():
-            if name in update.failed_dependents:
-                continue  # somebody has to look at it, and may need the old one for that
             old = await find(self._engine, container_id)
             if old is None or name_of(old) != aside:
                 continue
-            if await find(self._engine, name) is None:
-                return StepFailed(f"there is no container {name} that has taken its place")
-            await self._engine.remove(container_id, force=True, deadline_s=REMOVE_S)
+            successor = await find(self._engine, name)
+            if successor is not None and name_of(successor) == name:
+                await self._engine.remove(container_id, force=True, deadline_s=REMOVE_S)
+            else:
+                await rename(self._engine, container_id, name)
         return LeftoversRemoved()
 
     # Back

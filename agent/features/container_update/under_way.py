@@ -36,7 +36,11 @@ class UnderWay:
         return command_id in self._ids
 
     def begin(self, update: Update, attempt: Attempt, *, at: str | None = None) -> None:
-        """Claims what it works on and starts it, in the state `at` if a process before us began it."""
+        """Claims what it works on and starts it, in the state `at` if a process before us began it.
+
+        Raises:
+            CommandFailed: Something of it is being updated already.
+        """
         machine = ContainerUpdate(self._chart, update, at=at)
         steps = Steps(
             self._services,

@@ -15,7 +15,7 @@ from agent.core.recreate import is_auto_remove
 from agent.features.claims import Claims
 from agent.features.container_update.attempt import Attempt
 from agent.features.container_update.endings import Endings
-from agent.features.container_update.looking import LOOK_S, made_by, name_of
+from agent.features.container_update.looking import LOOK_S, made_by, name_of, state_of
 from agent.features.container_update.payload import MAX_STOP_S, Payload
 from agent.features.container_update.record import KIND, from_job
 from agent.features.container_update.recovery import Recovery
@@ -43,7 +43,7 @@ class ContainerUpdates:
         reporter = Reporter(Teller(services.channel, services.clock))
         endings = Endings(services, reporter)
         self._under_way = UnderWay(services, reporter, endings, own=own, claims=claims)
-        self._recovery = Recovery(services, self._under_way, endings, claims)
+        self._recovery = Recovery(services, self._under_way, endings)
         self._numbers = count(1)
 
     def handler(self) -> Handler[Payload]:
@@ -90,7 +90,7 @@ class ContainerUpdates:
             payload.health_timeout_s,
             self._services.clock(),
         )
-        attempt = Attempt(_auth(payload, reference))
+        attempt = Attempt(self._services.clock, _auth(payload, reference))
         self._under_way.begin(update, attempt)
         return await self._acknowledge(attempt)
 
@@ -100,7 +100,7 @@ class ContainerUpdates:
         except asyncio.CancelledError:
             attempt.is_given_up = True
             raise
-        attempt.acknowledged_at = attempt.acknowledged_at or self._services.clock()
+        attempt.acknowledged_at = attempt.acknowledged_at or attempt.now()
         if refusal:
             raise CommandFailed(refusal)
         return STARTED
@@ -121,6 +121,8 @@ def _refuse_what_cannot_be_undone(found: Json, payload: Payload) -> None:
             f"{name} was started with --rm: to stop it would be to remove it, with no way back; "
             "start it anew with the new image"
         )
+    if state_of(found).get("Paused"):
+        raise CommandFailed(f"{name} is paused, and would run afterwards; resume it first")
     if payload.stop_timeout_s > MAX_STOP_S:
         raise CommandFailed(
             f"a stop timeout of {payload.stop_timeout_s} s does not fit into the time the server waits; "
