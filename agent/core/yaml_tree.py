@@ -36,10 +36,16 @@ def yaml_tree(text: str) -> Node:
                 break
             tree.take(event)
     except (yaml.YAMLError, UnicodeError) as error:
+        if "nesting depth" in (getattr(error, "problem", None) or ""):
+            raise _too_deep() from None  # the scanner's own limit, which it may meet before its events show ours
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise NotYaml(f"not YAML{where}") from None
     return tree.root
+
+
+def _too_deep() -> NotYaml:
+    return NotYaml(f"nested more than {MAX_DEPTH} deep")
 
 
 @dataclass(slots=True)
@@ -73,7 +79,7 @@ class _Tree:
 
     def _begin(self, node: list[Node] | dict[str, Node], anchor: str | None) -> None:
         if len(self._open) >= MAX_DEPTH:
-            raise NotYaml(f"nested more than {MAX_DEPTH} deep")
+            raise _too_deep()
         self._place(node, anchor)
         self._open.append(_Open(node))
 
