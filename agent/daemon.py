@@ -90,6 +90,7 @@ class _Daemon:
                 data_path=chosen.data_path,
                 stacks_dir=chosen.stacks_dir,
                 host_stacks_dir=chosen.host_stacks_dir,
+                stats_interval_s=chosen.stats_interval_s,
             ) as equipment:
                 await self._run(engine, store, equipment)
         finally:

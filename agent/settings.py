@@ -267,6 +267,14 @@ class Settings(BaseSettings):
         description="The same directory as the engine's host sees it.",
         json_schema_extra={"default": "found out from the agent's own mounts"},
     )
+    stats_interval_s: Duration = Field(
+        "1s",
+        validate_default=True,
+        alias="STATS_INTERVAL",
+        description="From one look at what the containers use to the next. It gets longer by itself "
+        "while the link to the server takes no more, and where the figures have to come from the "
+        "engine, for which `docs/operate/statistics.md` has the cure.",
+    )
     update_timeout_s: Duration = Field(
         "120s",
         validate_default=True,

@@ -52,6 +52,7 @@ def test_a_url_is_enough() -> None:
         "data_path": Path("/data"),
         "stacks_dir": Path("/data/stacks"),
         "host_stacks_dir": None,
+        "stats_interval_s": 1.0,
         "update_timeout_s": 120.0,
         "log_level": "info",
         "log_json": True,
@@ -77,6 +78,7 @@ def test_every_variable_is_read_under_its_name() -> None:
         "DATA_PATH": "/srv/dockmon",
         "AGENT_STACKS_DIR": "/srv/stacks",
         "HOST_STACKS_DIR": "/volume1/stacks",
+        "STATS_INTERVAL": "500ms",
         "UPDATE_TIMEOUT": "2m",
         "LOG_LEVEL": "DEBUG",
         "LOG_JSON": "F",
@@ -100,6 +102,7 @@ def test_every_variable_is_read_under_its_name() -> None:
         "data_path": Path("/srv/dockmon"),
         "stacks_dir": Path("/srv/stacks"),
         "host_stacks_dir": Path("/volume1/stacks"),
+        "stats_interval_s": 0.5,
         "update_timeout_s": 120.0,
         "log_level": "debug",
         "log_json": False,
@@ -277,7 +280,9 @@ def test_a_forced_registration_needs_a_name(name: dict[str, str]) -> None:
     assert line.endswith("set AGENT_NAME too")
 
 
-@pytest.mark.parametrize("name", ["RECONNECT_INITIAL", "RECONNECT_MAX", "UPDATE_TIMEOUT"])
+@pytest.mark.parametrize(
+    "name", ["RECONNECT_INITIAL", "RECONNECT_MAX", "STATS_INTERVAL", "UPDATE_TIMEOUT"]
+)
 @pytest.mark.parametrize("odd", ["5", "fast", "0", "0s", "-1s", "1d"])
 def test_an_odd_duration_is_refused(name: str, odd: str) -> None:
     """No unit, no number, nothing or less: the line shows a form that works."""
@@ -381,6 +386,7 @@ def test_any_variable_may_come_from_a_file(name: str, tmp_path: Path) -> None:
         "FORCE_UNIQUE_REGISTRATION": "true",
         "RECONNECT_INITIAL": "3s",
         "RECONNECT_MAX": "3m",
+        "STATS_INTERVAL": "2s",
         "UPDATE_TIMEOUT": "3m",
         "LOG_LEVEL": "warn",
         "LOG_JSON": "false",

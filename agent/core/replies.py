@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,13 @@ def refusal(request_id: str, error: str, at: datetime, *, flat: bool) -> bytes:
 def event(name: str, payload: Mapping[str, Any], at: datetime) -> bytes:
     """A fire-and-forget event. It must not carry a correlation id: the server would take it for a reply."""
     return encode({"type": "event", "command": name, "payload": payload, "timestamp": rfc3339(at)})
+
+
+def events(name: str, payloads: Iterable[Mapping[str, Any]], at: datetime) -> list[bytes]:
+    """Many of them that happened at the same time."""
+    head = encode({"type": "event", "command": name, "payload": None})[: -len("null}")]
+    tail = encode({"timestamp": rfc3339(at)})
+    return [b"%b%b,%b" % (head, encode(payload), tail[1:]) for payload in payloads]
 
 
 def error_report(error: str, *, details: str = "", container_id: str = "") -> bytes:

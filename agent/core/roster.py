@@ -11,13 +11,25 @@ from agent.core.journal import snapshot
 from agent.core.stats import Counters
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A container's first process: its number on the engine's host, and whether its network is counted."""
+
+    pid: int
+    has_network: bool
+
+
 @dataclass(slots=True, eq=False)
 class Run:
-    """One run of a container, from a start to its end. `before` is the last look at its counters, None at first."""
+    """One run of a container, from a start to its end. `before` is the last look at its counters, None at first.
+
+    `process` is None until somebody asked for it.
+    """
 
     container_id: str
     name: str
     before: Counters | None = None
+    process: Process | None = None
 
 
 class Roster:

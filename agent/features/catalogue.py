@@ -19,7 +19,7 @@ from agent.features.operations import operations
 from agent.features.ports_check import validate_ports
 from agent.features.self_update import self_update
 from agent.features.shell import Shells
-from agent.features.telemetry import Telemetry
+from agent.features.telemetry import TICK_S, Telemetry
 from agent.features.volumes import volume_operations, volumes
 from agent.ports import (
     Compose,
@@ -60,6 +60,7 @@ class Equipment:
     Attributes:
         own: The container we run in; None natively.
         home: The home directory of the user we run as.
+        stats_interval_s: From one look at what containers use to the next, where nothing needs more time.
     """
 
     stats: StatsSource
@@ -69,6 +70,7 @@ class Equipment:
     compose_files: ComposeFiles
     home: str
     own: OwnContainer | None = None
+    stats_interval_s: float = TICK_S
 
 
 def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> Features:
@@ -94,6 +96,7 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         equipment.stats,
         equipment.meter,
         services.clock,
+        interval_s=equipment.stats_interval_s,
         stats_link=history,
     )
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from agent.core.replies import event
+from agent.core.batch_size import BatchSize
+from agent.core.replies import events
 from agent.core.slots import Slots
 from agent.ports import Channel, ChannelFull, Clock, Json, LinkClosed, Priority
-
-BATCH = 50
-"""As many samples as make one write of some 20 kB. The next are encoded when these have arrived: what waits in the
-kernel would be in the way of replies, and on a slow link of a pong for longer than the server waits for one."""
 
 RETRY_FULL_S = 1.0
 """Replies may fill the link. Samples can wait: newer ones take their places meanwhile."""
@@ -26,6 +23,12 @@ class SampleQueue:
         self._channel, self._clock = channel, clock
         self._waiting: Slots[Json] = Slots(CAPACITY)
         self._filled = asyncio.Event()
+        self._is_under_way = False
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is anything that has not arrived yet."""
+        return self._is_under_way or bool(self._waiting)
 
     def put(self, samples: Iterable[Json]) -> None:
         for sample in samples:
@@ -34,21 +37,24 @@ class SampleQueue:
 
     def clear(self) -> None:
         self._waiting.clear()
+        self._is_under_way = False
 
     async def send(self) -> None:
         """Sends until the session ends, and says nothing about that: the session does."""
+        loop, size = asyncio.get_running_loop(), BatchSize()
         while True:
             await self._filled.wait()
             self._filled.clear()
-            while batch := self._waiting.take(BATCH):
+            while batch := self._waiting.take(size.limit):
+                self._is_under_way, began_s = True, loop.time()
                 try:
-                    await asyncio.gather(*map(self._put, batch))
+                    messages = events("container_stats", batch, self._clock())
+                    await self._channel.put_all(messages, Priority.SAMPLE)
                     await self._channel.confirm()
+                    size.arrived(loop.time() - began_s)
                 except LinkClosed:
                     return
                 except ChannelFull:
                     await asyncio.sleep(RETRY_FULL_S)
-
-    def _put(self, sample: Json) -> asyncio.Future[int]:
-        message = event("container_stats", sample, self._clock())
-        return self._channel.put(message, Priority.SAMPLE)
+                finally:
+                    self._is_under_way = False

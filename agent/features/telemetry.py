@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from agent.core.processes import has_network, network_owner, process
 from agent.core.roster import Roster, Run
 from agent.core.stats import Counters, sample, zero_sample
 from agent.features.host_figures import HostFigures
@@ -22,10 +24,23 @@ from agent.ports import (
     StatsSource,
 )
 
-TICK_S = 5.0
-"""From one look at a container to the next: each costs the engine about 4 ms of CPU time."""
+TICK_S = 1.0
+"""From one look at the containers to the next, unless the operator says otherwise."""
+
+BEHIND_S = 10.0
+"""While the link has not taken the last samples there is no need for new ones, up to this time: the server's history
+gets the same samples, and wants some every few seconds."""
 
 LIST_S = 20.0
+INSPECT_S = 5.0
+INSPECTS_AT_ONCE = 2
+
+REST_S = 10.0
+"""How soon to ask again for a process that the engine did not tell, or of which nothing could be read."""
+
+SHARED_DEPTH = 8
+"""A container shares the network of one that shares another's: nobody does that more often."""
+
 RETRY_S = 5.0
 
 RELIST_S = 300.0
@@ -38,6 +53,7 @@ class Telemetry:
     """The lifecycle's resource `telemetry`. `notice` and `engine_came_back` keep it knowing who runs.
 
     Args:
+        interval_s: From one look to the next, where neither the source nor the link needs more time.
         stats_link: Gets every sample as well: the server's history is fed through another socket.
     """
 
@@ -49,14 +65,18 @@ class Telemetry:
         meter: HostMeter,
         clock: Clock,
         *,
+        interval_s: float = TICK_S,
         stats_link: SampleSink | None = None,
     ) -> None:
         self._engine, self._source = engine, source
+        self._interval_s = interval_s
         self._clock, self._stats_link = clock, stats_link
         self._host = HostFigures(channel, meter)
         self._queue = SampleQueue(channel, clock)
         self._roster = Roster()
-        self._stale, self._listed = asyncio.Event(), asyncio.Event()
+        self._stale, self._listed, self._stranger = (asyncio.Event() for _ in range(3))
+        self._asked: dict[Run, float] = {}
+        self._left_out: set[Run] = set()
         self._is_held = False
 
     # The resource
@@ -66,6 +86,7 @@ class Telemetry:
         self._listed.clear()
         self._stale.set()
         scope.spawn(self._keep_roster(), "roster")
+        scope.spawn(self._meet(), "processes")
         scope.spawn(self._look(), "containers")
         scope.spawn(self._queue.send(), "sender")
         scope.spawn(self._host.send(), "host")
@@ -84,6 +105,7 @@ class Telemetry:
         ended = self._roster.notice(event)
         if ended is not None and self._is_held:
             self._offer([self._zero(ended)])
+        self._stranger.set()
 
     def engine_came_back(self) -> None:
         """Events may have been missed: asks who runs."""
@@ -100,32 +122,86 @@ class Telemetry:
                     idle = self._roster.listed(listed)
             except EngineError as error:
                 log.debug("who runs is not known: %s", error)
-                await self._until_stale(RETRY_S)
+                await _until(self._stale, RETRY_S)
                 continue
             # They may have stopped unseen, by us or by a process before us.
             self._queue.put(map(self._zero, idle))
             self._listed.set()
-            await self._until_stale(RELIST_S)
+            self._stranger.set()
+            await _until(self._stale, RELIST_S)
 
-    async def _until_stale(self, within_s: float) -> None:
+    async def _meet(self) -> None:
+        """Asks for the process of each run, once, where the source needs one."""
+        while True:
+            await _until(self._stranger, RETRY_S)
+            self._stranger.clear()
+            strangers = iter(self._strangers())
+
+            async def work(strangers: Iterator[Run] = strangers) -> None:
+                for run in strangers:
+                    await self._ask_for_process(run)
+
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(INSPECTS_AT_ONCE):
+                    workers.create_task(work())
+
+    def _strangers(self) -> list[Run]:
+        runs = self._roster.runs()
+        self._asked = {run: self._asked[run] for run in runs if run in self._asked}
+        self._left_out.intersection_update(runs)
+        if not self._source.needs_processes:
+            return []
+        asked_before_s = asyncio.get_running_loop().time() - REST_S
+        return [
+            run
+            for run in runs
+            if (run.process is None or run in self._left_out)
+            and self._asked.get(run, asked_before_s) <= asked_before_s
+        ]
+
+    async def _ask_for_process(self, run: Run) -> None:
+        self._asked[run] = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(within_s):
-                await self._stale.wait()
-        except TimeoutError:
-            pass
+            inspected = await self._engine.inspect_container(run.container_id, deadline_s=INSPECT_S)
+            found = process(inspected)
+            if found is not None and (owner := network_owner(inspected)) is not None:
+                found = replace(found, has_network=await self._has_network(owner))
+        except EngineError as error:
+            log.debug("the process of %s is not known: %s", run.name, error)
+            return
+        if found is not None:
+            run.process = found
+            self._left_out.discard(run)
+
+    async def _has_network(self, container: str) -> bool:
+        """Whether the engine counts a network for it; one that it shares is counted for each who does."""
+        for _ in range(SHARED_DEPTH):
+            inspected = await self._engine.inspect_container(container, deadline_s=INSPECT_S)
+            owner = network_owner(inspected)
+            if owner is None:
+                return has_network(inspected)
+            container = owner
+        return False
 
     async def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         await self._listed.wait()
-        tick_s = loop.time()
+        tick_s = asyncio.get_running_loop().time()
         while True:
             runs = self._roster.runs()
-            found = await self._source.read([run.container_id for run in runs])
+            found = await self._source.read(runs)
             self._offer(self._samples(runs, found))
-            # A look that takes longer costs the next one: they never pile up, and the rhythm stays.
-            while tick_s <= loop.time():
-                tick_s += TICK_S
-            await asyncio.sleep(tick_s - loop.time())
+            tick_s = await self._next_tick(tick_s)
+
+    async def _next_tick(self, last_s: float) -> float:
+        """Ticks that a look took longer than are skipped, and so are those at which the link is not ready for more."""
+        loop, tick_s = asyncio.get_running_loop(), last_s
+        while True:
+            tick_s += max(self._interval_s, self._source.period_s)
+            # They never pile up, and the rhythm stays.
+            if tick_s > loop.time():
+                await asyncio.sleep(tick_s - loop.time())
+                if not self._queue.is_behind or tick_s >= last_s + BEHIND_S:
+                    return tick_s
 
     # Samples
 
@@ -134,8 +210,13 @@ class Telemetry:
         samples = []
         for run in runs:
             now = found.get(run.container_id)
-            if now is None or not self._roster.has(run):
+            if not self._roster.has(run):
                 continue  # it ended meanwhile: its last sample is zero
+            if now is None:
+                if run.process is not None:
+                    # It may have been restarted unseen, so that its process is another one.
+                    self._left_out.add(run)
+                continue
             told = sample(run.before, now, container_id=run.container_id, name=run.name, at=at)
             samples.append(told)
             run.before = now
@@ -148,3 +229,11 @@ class Telemetry:
         self._queue.put(samples)
         if self._stats_link is not None:
             self._stats_link.offer(samples)
+
+
+async def _until(event: asyncio.Event, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        pass

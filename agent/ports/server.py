@@ -107,6 +107,9 @@ class Channel(Protocol):
             ChannelFull: It was not sent.
         """
 
+    def put_all(self, messages: Sequence[bytes], priority: Priority) -> asyncio.Future[int]:
+        """As `put`, for messages that belong together: they leave in one write, if they are small."""
+
     async def send(self, message: bytes, priority: Priority) -> int:
         """As `put`, and waits for the transport."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent.core.host_stats import HostReading
+from agent.core.roster import Run
 from agent.core.stats import Counters
 from agent.ports.objects import Json
 
@@ -13,10 +14,19 @@ from agent.ports.objects import Json
 class StatsSource(Protocol):
     """Reads what containers use."""
 
-    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
-        """One look at each container (IDs of 64 characters), done within a few seconds.
+    @property
+    def period_s(self) -> float:
+        """What a look costs others is fair once in this time, and not more often."""
 
-        Never raises: a container that cannot be read now is left out, and comes first the next time.
+    @property
+    def needs_processes(self) -> bool:
+        """Whether it can tell nothing of a run whose `process` is None."""
+
+    async def read(self, runs: Sequence[Run]) -> Mapping[str, Counters]:
+        """One look at each run that goes on, done within a few seconds. The answer is by container ID.
+
+        Never raises: a container that cannot be read now is left out. Where figures cannot be compared with what was
+        told before, because they come from somewhere else now, `Run.before` is cleared.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from agent.core import refusals
 from agent.core.failures import Failure, FailureKind
@@ -135,9 +135,13 @@ class Session:
             LinkClosed: It may not have arrived.
             ChannelFull: It was not sent.
         """
+        return self.put_all([message], priority)
+
+    def put_all(self, messages: Sequence[bytes], priority: Priority) -> asyncio.Future[int]:
+        """As `put`, for messages that belong together."""
         if not self.is_live:
             raise LinkClosed(1006, "no session")
-        return self._uplink.put(message, priority)
+        return self._uplink.put_all(messages, priority)
 
     async def send(self, message: bytes, priority: Priority) -> int:
         """As `put`, and waits for the mark."""

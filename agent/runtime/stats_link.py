@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from agent.core.batch_size import BatchSize
 from agent.core.identity import Identity
 from agent.core.lifecycle import AttemptFailed, LinkLost, RetryDue
 from agent.core.machine import Event
@@ -17,10 +18,6 @@ from agent.runtime.uplink import PROGRESS_S
 
 FRESH_S = 30.0
 """The server stamps a sample when it arrives, so an older one would be a lie."""
-
-BATCH = 50
-"""As many samples as make one write of some 20 kB. The next leave when these have arrived: what waits in the kernel
-gets too old, and delays our ping until the link seems dead."""
 
 CAPACITY = 4096
 
@@ -124,13 +121,17 @@ class StatsLink:
             await link.receive()
 
     async def _write(self, link: Link) -> None:
+        loop, size = asyncio.get_running_loop(), BatchSize()
         while True:
             await self._filled.wait()
             self._filled.clear()
             while self._waiting:
-                if frames := self._frames():
+                if frames := self._frames(size.limit):
+                    began_s = loop.time()
                     await link.send(frames, progress_s=PROGRESS_S)
+                    # The next leave when these have arrived: what waits in the kernel gets too old.
                     await link.ping(deadline_s=PONG_S)
+                    size.arrived(loop.time() - began_s)
 
     async def _watch(self, link: Link) -> None:
         while True:
@@ -158,9 +159,9 @@ class StatsLink:
         if not ended.done():
             ended.set_result(TokenChanged())
 
-    def _frames(self) -> list[bytes]:
+    def _frames(self, limit: int) -> list[bytes]:
         """The next ones to send, without those that came to be too old or that the server would choke on."""
         fresh_s = asyncio.get_running_loop().time() - FRESH_S
-        taken = self._waiting.take(BATCH)
+        taken = self._waiting.take(limit)
         frames = (frame(sample) for at_s, sample in taken if at_s >= fresh_s)
         return [each for each in frames if each is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from agent.ports import ChannelFull, Link, LinkClosed, Priority
 
@@ -17,14 +19,21 @@ MAX_BYTES = 64 * 1024 * 1024
 """Four replies of the largest size. Events and samples never come near: their senders wait for each batch."""
 
 
+@dataclass(slots=True)
+class _Item:
+    """Messages that are written together, and who is told so."""
+
+    messages: Sequence[bytes]
+    size_bytes: int
+    written: asyncio.Future[int]
+
+
 class Uplink:
     """A bounded queue per priority and the one writer that empties them."""
 
     def __init__(self) -> None:
-        self._queues: dict[Priority, deque[tuple[bytes, asyncio.Future[int]]]] = {
-            priority: deque() for priority in Priority
-        }
-        self._writing: list[tuple[bytes, asyncio.Future[int]]] = []
+        self._queues: dict[Priority, deque[_Item]] = {priority: deque() for priority in Priority}
+        self._writing: list[_Item] = []
         self._waiting_bytes = 0
         self._filled = asyncio.Event()
         self._closed: LinkClosed | None = None
@@ -37,14 +46,19 @@ class Uplink:
         Raises:
             ChannelFull: It was not queued.
         """
+        return self.put_all([message], priority)
+
+    def put_all(self, messages: Sequence[bytes], priority: Priority) -> asyncio.Future[int]:
+        """As `put`, for messages that nothing gets in between of. They had better be no more than a batch."""
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self._closed is not None:
             _fail(written, self._closed)
             return written
-        if self._waiting_bytes + len(message) > MAX_BYTES and self._waiting_bytes > 0:
+        size_bytes = sum(map(len, messages))
+        if self._waiting_bytes + size_bytes > MAX_BYTES and self._waiting_bytes > 0:
             raise ChannelFull(f"{self._waiting_bytes} bytes are waiting to be sent")
-        self._queues[priority].append((message, written))
-        self._waiting_bytes += len(message)
+        self._queues[priority].append(_Item(messages, size_bytes, written))
+        self._waiting_bytes += size_bytes
         self._filled.set()
         return written
 
@@ -57,13 +71,13 @@ class Uplink:
         try:
             while True:
                 while self._take():
-                    messages = [message for message, _ in self._writing]
+                    messages = [message for item in self._writing for message in item.messages]
                     await link.send(messages, progress_s=PROGRESS_S)
-                    self.bytes_sent += sum(map(len, messages))
-                    for _, written in self._writing:
-                        self.messages_sent += 1
-                        if not written.done():
-                            written.set_result(self.messages_sent)
+                    for item in self._writing:
+                        self.bytes_sent += item.size_bytes
+                        self.messages_sent += len(item.messages)
+                        if not item.written.done():
+                            item.written.set_result(self.messages_sent)
                     self._writing = []
                 self._filled.clear()
                 await self._filled.wait()
@@ -74,21 +88,21 @@ class Uplink:
     def close(self, closed: LinkClosed) -> None:
         """Fails everything that waits, and what is being written: it may not have arrived. Idempotent."""
         self._closed = closed
-        for _, written in self._writing:
-            _fail(written, closed)
+        for item in self._writing:
+            _fail(item.written, closed)
         for queue in self._queues.values():
             while queue:
-                _fail(queue.popleft()[1], closed)
+                _fail(queue.popleft().written, closed)
 
     def _take(self) -> bool:
         """Chooses what is to be written next: as much as makes a batch, or one message that is larger."""
         size = 0
         for priority in Priority:
             queue = self._queues[priority]
-            while queue and (not self._writing or size + len(queue[0][0]) <= BATCH_BYTES):
-                message, written = queue.popleft()
-                self._writing.append((message, written))
-                size += len(message)
+            while queue and (not self._writing or size + queue[0].size_bytes <= BATCH_BYTES):
+                item = queue.popleft()
+                self._writing.append(item)
+                size += item.size_bytes
             if queue:
                 break  # nothing less urgent may pass what is left here
         self._waiting_bytes -= size

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from fakes.engine import FakeEngine
 from fakes.usage import Usage
 
-from agent.adapters.engine_stats import AT_ONCE, READ_S, SPREAD_S, EngineStats
+from agent.adapters.engine_stats import (
+    AT_ONCE,
+    LONGEST_S,
+    PERIOD_S,
+    REST_S,
+    SPREAD_S,
+    EngineStats,
+)
+from agent.core.roster import Run
 from agent.core.stats import Counters
 from agent.ports import EngineUnreachable, Json
 
@@ -23,12 +32,16 @@ def running(engine: FakeEngine, count: int) -> list[str]:
     return [engine.add(f"c{number}", running=True) for number in range(count)]
 
 
+def runs(containers: Iterable[str]) -> list[Run]:
+    return [Run(each, "") for each in containers]
+
+
 async def test_figures() -> None:
     """One look at each container, by its ID."""
     engine = FakeEngine()
     web, db = running(engine, 2)
     engine.usage[web] = Usage(cpu_ns=5 * S, system_cpu_ns=100 * S, cpus=2, rx_bytes=7)
-    found = await EngineStats(engine).read([web, db])
+    found = await EngineStats(engine).read(runs([web, db]))
     assert found.keys() == {web, db}
     assert found[web] == Counters(
         cpu_ns=5 * S,
@@ -43,7 +56,7 @@ async def test_figures() -> None:
 async def test_nobody_to_look_at() -> None:
     """Nothing is asked, nothing is waited for."""
     engine = FakeEngine()
-    assert await EngineStats(engine).read([]) == {}
+    assert await EngineStats(engine).read(runs([])) == {}
     assert (engine.calls["stats"], now_s()) == (0, 0.0)
 
 
@@ -51,20 +64,20 @@ async def test_a_container_that_is_gone() -> None:
     """It is left out."""
     engine = FakeEngine()
     [web] = running(engine, 1)
-    assert (await EngineStats(engine).read(["f" * 64, web])).keys() == {web}
+    assert (await EngineStats(engine).read(runs(["f" * 64, web]))).keys() == {web}
 
 
 async def test_an_engine_that_fails() -> None:
     """There are no figures then, and that is all."""
     engine = FakeEngine()
     engine.failing["stats"] = EngineUnreachable("down")
-    assert await EngineStats(engine).read(running(engine, 5)) == {}
+    assert await EngineStats(engine).read(runs(running(engine, 5))) == {}
 
 
 async def test_the_engine_is_not_asked_all_at_once() -> None:
     """The questions are spread over the time there is."""
     engine = FakeEngine()
-    found = await EngineStats(engine).read(running(engine, 100))
+    found = await EngineStats(engine).read(runs(running(engine, 100)))
     assert len(found) == 100
     assert now_s() == pytest.approx(SPREAD_S * 99 / 100)
 
@@ -75,10 +88,10 @@ async def test_an_engine_that_takes_a_second_for_each() -> None:
     containers = running(engine, 3 * AT_ONCE + 2)
     engine.delay_s["stats"] = 1.0
     source = EngineStats(engine)
-    first = await source.read(containers)
-    assert now_s() == READ_S
+    first = await source.read(runs(containers))
+    assert now_s() == PERIOD_S - REST_S
     assert AT_ONCE <= len(first) < len(containers)
-    second = await source.read(containers)
+    second = await source.read(runs(containers))
     assert first.keys() | second.keys() == set(containers)
 
 
@@ -88,10 +101,10 @@ async def test_an_engine_that_hangs() -> None:
     containers = running(engine, 3 * AT_ONCE)
     engine.delay_s["stats"] = 1000
     source = EngineStats(engine)
-    assert await source.read(containers) == {}
-    assert now_s() == READ_S
+    assert await source.read(runs(containers)) == {}
+    assert now_s() == PERIOD_S - REST_S
     engine.delay_s["stats"] = 0
-    assert (await source.read(containers)).keys() == set(containers)
+    assert (await source.read(runs(containers))).keys() == set(containers)
 
 
 class PartlyHanging(FakeEngine):
@@ -114,7 +127,7 @@ async def test_containers_that_hang() -> None:
     source = EngineStats(engine)
     seen: set[str] = set()
     for _ in range(2):
-        seen |= (await source.read(containers)).keys()
+        seen |= (await source.read(runs(containers))).keys()
     assert seen == set(containers) - engine.hanging
 
 
@@ -124,7 +137,37 @@ async def test_who_ended_has_no_turn() -> None:
     containers = running(engine, 5 * AT_ONCE)
     engine.delay_s["stats"] = 1.0
     source = EngineStats(engine)
-    await source.read(containers)
+    await source.read(runs(containers))
     engine.calls.clear()
-    assert (await source.read(containers[:1])).keys() == set(containers[:1])
+    assert (await source.read(runs(containers[:1]))).keys() == set(containers[:1])
     assert engine.calls["stats"] == 1
+
+
+async def test_an_engine_that_cannot_keep_up() -> None:
+    """It is asked less often, and each look has more time, within what the server's history bears."""
+    engine = FakeEngine()
+    engine.delay_s["stats"] = 1.0
+    source = EngineStats(engine)
+    crowd = runs(running(engine, 400))
+    periods = []
+    for _ in range(4):
+        await source.read(crowd)
+        periods.append(source.period_s)
+    assert periods == [2 * PERIOD_S, LONGEST_S, LONGEST_S, LONGEST_S]
+    assert now_s() == sum((PERIOD_S, *periods[:3])) - 4 * REST_S
+
+
+async def test_an_engine_that_can_again() -> None:
+    """It is asked as often as at first, though not at once."""
+    engine = FakeEngine()
+    engine.delay_s["stats"] = 1.0
+    source = EngineStats(engine)
+    crowd = runs(running(engine, 400))
+    for _ in range(2):
+        await source.read(crowd)
+    engine.delay_s["stats"] = 0.0
+    periods = []
+    for _ in range(3):
+        await source.read(crowd)
+        periods.append(source.period_s)
+    assert periods == [2 * PERIOD_S, PERIOD_S, PERIOD_S]

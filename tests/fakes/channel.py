@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 from agent.ports import ChannelFull, Json, LinkClosed, Priority
 
@@ -25,11 +26,14 @@ class FakeChannel:
         self._waiting: list[asyncio.Future[int]] = []
 
     def put(self, message: bytes, priority: Priority) -> asyncio.Future[int]:
+        return self.put_all([message], priority)
+
+    def put_all(self, messages: Sequence[bytes], priority: Priority) -> asyncio.Future[int]:
         if not self.is_live:
             raise LinkClosed(1006, "no session")
         if self.is_full:
             raise ChannelFull("too much is waiting to be sent")
-        self.sent.append((priority, json.loads(message)))
+        self.sent += [(priority, json.loads(message)) for message in messages]
         written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(written)
         if self.takes:

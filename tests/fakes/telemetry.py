@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.core.host_stats import HostReading
+from agent.core.roster import Run
 from agent.core.stats import Counters
 from agent.ports import Json
 
@@ -15,20 +16,27 @@ class FakeSource:
     """Figures of any container: each second of its life costs it a tenth of one of four cores.
 
     Attributes:
+        period_s: What it wants from one look to the next.
+        needs_processes: It tells nothing of a run whose process it was not told.
         takes_s: How long one look at all of them needs.
         unreadable: Containers it can tell nothing of.
         looks: (loop time, containers) of each time it was asked.
     """
 
     def __init__(self) -> None:
+        self.period_s = 5.0
+        self.needs_processes = False
         self.takes_s = 0.0
         self.unreadable: set[str] = set()
         self.looks: list[tuple[float, list[str]]] = []
 
-    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
-        self.looks.append((asyncio.get_running_loop().time(), list(container_ids)))
+    async def read(self, runs: Sequence[Run]) -> Mapping[str, Counters]:
+        loop = asyncio.get_running_loop()
+        wanted = [run.container_id for run in runs]
+        self.looks.append((loop.time(), wanted))
+        known = {run.container_id for run in runs if run.process or not self.needs_processes}
         await asyncio.sleep(self.takes_s)
-        now_ns = int(asyncio.get_running_loop().time() * 1e9)
+        now_ns = int(loop.time() * 1e9)
         used = Counters(
             cpu_ns=now_ns // 10,
             system_cpu_ns=now_ns * 4,
@@ -36,7 +44,7 @@ class FakeSource:
             memory_usage_bytes=256,
             memory_limit_bytes=1024,
         )
-        return {each: used for each in container_ids if each not in self.unreadable}
+        return {each: used for each in wanted if each in known - self.unreadable}
 
 
 class FakeMeter:

@@ -12,7 +12,7 @@ from fakes.scope import FakeScope
 from fakes.telemetry import FakeMeter, FakeSink, FakeSource
 
 from agent.clock import utcnow
-from agent.features.sample_queue import BATCH
+from agent.core.batch_size import LEAST
 from agent.features.telemetry import Telemetry
 from agent.ports import Json, Priority
 
@@ -277,17 +277,17 @@ async def test_a_look_that_takes_longer_than_a_tick() -> None:
 async def test_a_link_that_takes_its_time() -> None:
     """One batch at a time; meanwhile newer samples take the place of older ones."""
     world = World()
-    for number in range(BATCH + 10):
+    for number in range(LEAST + 10):
         world.engine.add(f"c{number}", running=True)
     world.channel.takes = False
     async with world.session():
         await asyncio.sleep(31)
-        assert len(world.samples) == BATCH
+        assert len(world.samples) == LEAST
         assert {cpu for _, cpu, _ in world.told()} == {0.0}
         world.channel.take_all()
         await asyncio.sleep(0.1)
         waited_longest = world.told()
-        assert len(waited_longest) == BATCH
+        assert len(waited_longest) == LEAST
         assert {cpu for _, cpu, _ in waited_longest} == {10.0}
         world.channel.take_all()
         await asyncio.sleep(0.1)

@@ -21,6 +21,7 @@ from fakes.telemetry import FakeMeter, FakeSink
 from agent.adapters.engine import DockerEngine, Endpoint
 from agent.adapters.engine_stats import EngineStats
 from agent.clock import utcnow
+from agent.core.roster import Run
 from agent.core.stats import Counters, sample
 from agent.features.telemetry import Telemetry
 from agent.ports import Json
@@ -48,7 +49,7 @@ async def engine(engine_url: str) -> AsyncIterator[DockerEngine]:
 async def look(source: EngineStats, container: str) -> Counters:
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            if found := await source.read([container]):
+            if found := await source.read([Run(container, "")]):
                 return found[container]
 
 

@@ -11,6 +11,7 @@ from fakes.link import FakeLink
 from runtime.kitchen import CountedBeat
 
 from agent.clock import utcnow
+from agent.core.batch_size import LEAST, MOST
 from agent.core.chart import Chart
 from agent.core.failures import Failure, FailureKind
 from agent.core.identity import Identity
@@ -20,7 +21,7 @@ from agent.core.stats_link import StatsLink as Machine
 from agent.ports import DialFailed, Json
 from agent.runtime.region import Region
 from agent.runtime.runtime import Move, Runtime
-from agent.runtime.stats_link import BATCH, CAPACITY, StatsLink
+from agent.runtime.stats_link import CAPACITY, StatsLink
 
 REFUSED = Failure(FailureKind.TCP, "dockmon.example:443 refused the connection")
 NO_HISTORY = Failure(FailureKind.HTTP, "dockmon.example:443 answered 404", status=404)
@@ -163,9 +164,34 @@ async def test_many_containers() -> None:
     async with running.running() as service:
         running.offer(*(f"c{number}" for number in range(CAPACITY + 5)))
         await asyncio.sleep(0.1)
-        assert {len(write) for write in service.link.writes[:-1]} == {BATCH}
+        sizes = [len(write) for write in service.link.writes]
+        assert sizes[:2] == [LEAST, 2 * LEAST]
+        assert set(sizes[2:-1]) == {MOST}
         names = [name for name, _ in received(service.link)]
         assert names == [f"c{number}" for number in range(5, CAPACITY + 5)]
+
+
+async def test_a_tick() -> None:
+    """All of its samples leave in one write, once the link has proved to take them."""
+    running = Running()
+    async with running.running() as service:
+        for used in range(4):
+            running.offer(*(f"c{number}" for number in range(MOST)), used=used)
+            await asyncio.sleep(1)
+        assert len(service.link.writes[-1]) == MOST
+        assert {used for _, used in received(service.link)[-MOST:]} == {3}
+
+
+async def test_a_link_that_gets_slow() -> None:
+    """Less is sent at a time, for our pings and the server's have to get through."""
+    running = Running()
+    async with running.running() as service:
+        running.offer(*(f"c{number}" for number in range(2 * MOST)))
+        await asyncio.sleep(1)
+        service.link.pong_after_s = 3.0
+        running.offer(*(f"c{number}" for number in range(2 * MOST)))
+        await asyncio.sleep(30)
+        assert [len(write) for write in service.link.writes[-4:]] == [MOST, *[LEAST] * 3]
 
 
 async def test_a_sample_that_the_service_would_choke_on() -> None:

@@ -45,6 +45,26 @@ async def test_many_messages_one_write() -> None:
     assert (queue.messages_sent, queue.bytes_sent) == (150, 15_000)
 
 
+async def test_a_tick_of_samples_and_a_reply() -> None:
+    """All of it is one write, and the reply goes first, though it came last."""
+    queue, link = Uplink(), FakeLink()
+    samples = [message("s", 400) for _ in range(150)]
+    written = queue.put_all(samples, Priority.SAMPLE)
+    queue.put(message("r"), Priority.REPLY)
+    await pumping(queue, link)
+    assert link.writes == [[message("r"), *samples]]
+    assert written.result() == 151
+
+
+async def test_a_tick_of_samples_behind_a_long_reply() -> None:
+    """What belongs together is not torn apart for the room that is left."""
+    queue, link = Uplink(), FakeLink()
+    queue.put_all([message("s", 400) for _ in range(150)], Priority.SAMPLE)
+    queue.put(message("r", BATCH_BYTES // 2), Priority.REPLY)
+    await pumping(queue, link)
+    assert [len(write) for write in link.writes] == [1, 150]
+
+
 async def test_a_batch_is_bounded() -> None:
     """A batch ends where the next message would make it larger than 64 KiB."""
     queue, link = Uplink(), FakeLink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from scenarios.world import World
 
 from agent.core.log_lines import NOTICE
 from agent.core.replies import MAX_MESSAGE_BYTES
+from agent.core.roster import Run
 from agent.core.shell_buffers import FRAME_BYTES, OUTPUT_HIGH_BYTES
 from agent.core.stats import Counters
 from agent.features.shell_output import GATHER_S, WINDOW_BYTES
@@ -35,9 +36,9 @@ STAMP = "2026-01-01T00:00:00.000000000Z"
 class DatedFigures(FakeSource):
     """Of each container the memory says when it was looked at, in seconds of the loop's time."""
 
-    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
+    async def read(self, runs: Sequence[Run]) -> Mapping[str, Counters]:
         at_s = int(asyncio.get_running_loop().time())
-        found = await super().read(container_ids)
+        found = await super().read(runs)
         return {key: replace(used, memory_usage_bytes=at_s) for key, used in found.items()}
 
 

@@ -88,8 +88,8 @@ async def test_a_slow_way_to_the_server() -> None:
         world.start()
         host = await world.online()
         await asyncio.sleep(6)
-        world.hub.faults.throttle(host, 2_000)
-        world.hub.faults.throttle(host, 2_000, on="stats")
+        world.hub.faults.throttle(host, 4_000)
+        world.hub.faults.throttle(host, 4_000, on="stats")
         await asyncio.sleep(250)
         assert [event for _, event, _ in world.timeline()] == ["EngineKnown", "Registered"]
         assert world.timeline("stats_link") == [

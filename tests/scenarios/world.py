@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ from agent.assembly import Agent, Ports, assemble
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.machine import StopRequested
+from agent.core.roster import Run
 from agent.core.stats import Counters
 from agent.features.catalogue import ComposeTools, Equipment, catalogue
 from agent.hub.host import Host
@@ -60,7 +61,10 @@ class QuietBeat:
 class NoFigures:
     """Samples every few seconds are noise in a scenario that is not about them."""
 
-    async def read(self, container_ids: Collection[str]) -> Mapping[str, Counters]:
+    period_s = 5.0
+    needs_processes = False
+
+    async def read(self, runs: Sequence[Run]) -> Mapping[str, Counters]:
         return {}
 
 
