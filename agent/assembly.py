@@ -159,6 +159,7 @@ def assemble(
         status,
         journalled=delivery.journalled,
         came_back=made.engine_came_back,
+        went_away=made.engine_went_away,
         clock=ports.clock,
         rng=ports.rng,
     )

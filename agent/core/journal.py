@@ -12,12 +12,18 @@ from agent.core.rfc3339 import rfc3339
 REPORTED = frozenset({"start", "restart", "die", "destroy"})
 """What the server does something with. The rest it ignores, and three exec events per health probe are no news."""
 
+NOTICED = (
+    *("create", "pause", "unpause", "stop", "kill", "health_status"),
+    *("connect", "disconnect"),
+)
+"""How actions begin that change what a list of containers says, and no net state."""
+
 FILTERS: Mapping[str, tuple[str, ...]] = {
-    "type": ("container", "image"),
+    "type": ("container", "image", "network"),
     "event": (
         *sorted(REPORTED),
-        "rename",
-        "update",
+        *("rename", "update"),
+        *NOTICED,
         *("pull", "tag", "untag", "delete", "load", "import"),
     ),
 }
@@ -73,6 +79,11 @@ class Seen:
     started_at: str = ""
     finished_at: str = ""
     exit_code: int | None = None
+
+
+def concerns(event: Mapping[str, Any]) -> bool:
+    """Whether an Engine API event may be of use here. What is not need not be kept for us."""
+    return not str(event.get("Action", "")).startswith(NOTICED)
 
 
 def row(event: Mapping[str, Any]) -> Row | None:

@@ -116,7 +116,7 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         telemetry.notice(event)
 
     def engine_came_back() -> None:
-        inventory.invalidate_all()
+        inventory.engine_came_back()
         telemetry.engine_came_back()
         updates.engine_came_back()
 
@@ -143,4 +143,5 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         capabilities=capabilities,
         notice=notice,
         engine_came_back=engine_came_back,
+        engine_went_away=inventory.engine_went_away,
     )

@@ -1,4 +1,4 @@
-"""The `list_containers` command, asked every few seconds: one call to the engine, the rest from memory."""
+"""The `list_containers` command, asked every few seconds: from memory, as long as nothing happens."""
 
 from __future__ import annotations
 
@@ -42,8 +42,18 @@ INSPECTS_AT_ONCE = 4
 REST_S = 30.0
 """A container whose inspection hung (the engine holds its lock) is listed without extras for this long."""
 
+RECHECK_S = 30.0
+"""How long a list may be answered with again, though nothing was heard of that would change it. Almost all that does
+is told by an event; a container that is being removed, say, is not."""
+
+SETTLE_S = 2.0
+"""An engine tells of an end before its own list knows. A list asked for sooner after an event may be of the past."""
+
 _IRRELEVANT = ("exec_", "health_status", "top", "attach", "detach", "resize")
 """Beginnings of container actions that change nothing an inspection is asked for; three come with each health probe."""
+
+_UNLISTED = ("exec_", "top", "attach", "detach", "resize")
+"""Those that change nothing in a list either. The health that a probe found stands in it."""
 
 log = logging.getLogger("agent.inventory")
 
@@ -53,7 +63,9 @@ class Nothing(BaseModel):
 
 
 class Inventory:
-    """Every container of the engine, as the server wants it. `invalidate` and `invalidate_all` keep the memory true.
+    """Every container of the engine, as the server wants it. What the engine tells keeps the memory true.
+
+    While its events are followed (between `engine_came_back` and `engine_went_away`), the whole list is remembered.
 
     Args:
         max_bytes: What the list may take as JSON.
@@ -65,6 +77,10 @@ class Inventory:
         self._digests: _Memory[tuple[str, ...]] = _Memory()
         self._one_at_a_time = asyncio.Lock()
         self._size_bytes: int | None = None  # of the last list, unless something was learnt since
+        self._is_followed = False
+        self._whole: list[Json] | None = None
+        self._asked_s = 0.0  # when the engine was asked for it
+        self._settled_s = 0.0  # from when on a list may be remembered
 
     def handler(self) -> Handler[Nothing]:
         async def run(_payload: Nothing, _id: str) -> list[Json]:
@@ -80,15 +96,42 @@ class Inventory:
             case {"Type": "container", "Action": str(action), "Actor": {"ID": str(container_id)}}:
                 if not action.startswith(_IRRELEVANT):
                     self._extras.forget(container_id)
+                if not action.startswith(_UNLISTED):
+                    self._forget_whole()
             case {"Type": "image"}:
                 self._digests.forget_all()
+                self._forget_whole()
+            case {"Type": "network"}:
+                self._forget_whole()
 
-    def invalidate_all(self) -> None:
-        """For when events may have been missed."""
+    def engine_came_back(self) -> None:
+        """From now on its events are followed. Some may have been missed."""
+        self._is_followed = True
         self._extras.forget_all()
         self._digests.forget_all()
+        self._forget_whole()
+
+    def engine_went_away(self) -> None:
+        """Events may be missed from now on."""
+        self._is_followed = False
+        self._forget_whole()
+
+    def _forget_whole(self) -> None:
+        self._whole = None
+        self._settled_s = asyncio.get_running_loop().time() + SETTLE_S
 
     async def _list(self) -> list[Json]:
+        now_s = asyncio.get_running_loop().time()
+        if self._whole is not None and now_s < self._asked_s + RECHECK_S:
+            return self._whole
+        self._whole, self._asked_s = None, now_s
+        entries, is_complete = await self._list_anew()
+        if is_complete and self._is_followed and self._asked_s >= self._settled_s:
+            self._whole = entries
+        return entries
+
+    async def _list_anew(self) -> tuple[list[Json], bool]:
+        """The list, and whether there is nothing left to be learnt."""
         try:
             listed = await self._engine.containers(deadline_s=LIST_S)
         except EngineError as error:
@@ -100,13 +143,15 @@ class Inventory:
         digests, _ = await self._recall(
             self._digests, _texts(listed, "ImageID"), self._inspect_image, until_s
         )
-        return self._fitting(
-            [
-                entry(item, more.get(container_id), digests.get(_text(item, "ImageID")))
-                for item in listed
-                if (container_id := _text(item, "Id")) not in gone
-            ]
+        entries = [
+            entry(item, more.get(container_id), digests.get(_text(item, "ImageID")))
+            for item in listed
+            if (container_id := _text(item, "Id")) not in gone
+        ]
+        is_complete = len(more) + len(digests) == len(
+            [*_texts(listed, "Id"), *_texts(listed, "ImageID")]
         )
+        return self._fitting(entries), is_complete
 
     async def _inspect_container(self, container: str, deadline_s: float) -> Extras:
         return extras(await self._engine.inspect_container(container, deadline_s=deadline_s))

@@ -131,6 +131,7 @@ class Features:
         capabilities: As reported at registration, given what is known of the engine.
         notice: Called with each engine event as it arrives.
         engine_came_back: Called when the engine answers after it did not: what was remembered of it may be stale.
+        engine_went_away: Called when its events are no longer followed: there will be nothing to notice.
     """
 
     commands: Sequence[Handler[Any]]
@@ -140,3 +141,4 @@ class Features:
     capabilities: Callable[[EngineFacts | None], Mapping[str, bool]]
     notice: Callable[[Json], None]
     engine_came_back: Callable[[], None]
+    engine_went_away: Callable[[], None]

@@ -55,6 +55,7 @@ class EngineActivities:
     Args:
         journalled: Called when there is something new to deliver.
         came_back: Called when the engine answers, before anything else is asked of it.
+        went_away: Called when it is no longer followed.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class EngineActivities:
         *,
         journalled: Callable[[], None],
         came_back: Callable[[], None],
+        went_away: Callable[[], None] = lambda: None,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._engine, self._store, self._buffer, self._status = engine, store, buffer, status
-        self._journalled, self._came_back = journalled, came_back
+        self._journalled, self._came_back, self._went_away = journalled, came_back, went_away
         self._clock, self._rng = clock, rng
         self._known: dict[str, Known] = {}
         self._seen: dict[str, None] = {}  # an ordered set
@@ -81,6 +83,7 @@ class EngineActivities:
 
     async def probe(self, delay_s: float) -> Event:
         self._status.went_away()
+        self._went_away()
         await asyncio.sleep(delay_s)
         try:
             facts = await self._engine.facts(deadline_s=FACTS_S)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from agent.core.engine_watch import StreamEnded, StreamOverran
-from agent.core.journal import FILTERS
+from agent.core.journal import FILTERS, concerns
 from agent.ports import Engine, EventReader, Json, Scope
 
 BUFFER = 10_000
@@ -40,7 +40,9 @@ class EventBuffer:
     # The sink
 
     def event(self, event: Json) -> None:
-        if len(self._events) >= BUFFER:
+        if not concerns(event):
+            pass
+        elif len(self._events) >= BUFFER:
             dropped = len(self._events) + 1
             self._forget()
             self._scope.post(StreamOverran(dropped))

@@ -12,8 +12,16 @@ from fakes.engine import PAPER, FakeEngine
 from features.asking import Asking
 
 from agent.core.container_shapes import size_bytes
+from agent.core.journal import FILTERS
 from agent.core.replies import MAX_REPLY_BYTES
-from agent.features.inventory import EXTRAS_S, INSPECTS_AT_ONCE, REST_S, Inventory
+from agent.features.inventory import (
+    EXTRAS_S,
+    INSPECTS_AT_ONCE,
+    RECHECK_S,
+    REST_S,
+    SETTLE_S,
+    Inventory,
+)
 from agent.ports import (
     CommandFailed,
     EngineBusy,
@@ -193,7 +201,7 @@ async def test_an_engine_that_came_back() -> None:
     world = World()
     world.engine.add("web", running=True)
     await world.list()
-    world.inventory.invalidate_all()
+    world.inventory.engine_came_back()
     expected = {"containers": 1, "inspect_container": 1, "inspect_image": 1}
     assert await world.asked() == Counter(expected)
 
@@ -261,6 +269,149 @@ async def test_inspections_are_few_at_a_time() -> None:
     assert now_s() == pytest.approx(40 * 0.1 / INSPECTS_AT_ONCE)
 
 
+# --- What is answered without asking
+
+
+class Followed(World):
+    """The engine's events have been followed for a while."""
+
+    async def settle(self) -> None:
+        """Lets pass what a list may be behind an event."""
+        await asyncio.sleep(SETTLE_S)
+
+    async def begin(self, *names: str) -> list[str]:
+        """Containers that run, listed and remembered. Returns their IDs."""
+        ids = [self.engine.add(name, running=True) for name in names]
+        self.inventory.engine_came_back()
+        await self.settle()
+        await self.list()
+        return ids
+
+
+async def test_a_quiet_engine_is_not_asked() -> None:
+    """What was answered last is what there is."""
+    world = Followed()
+    await world.begin("web", "db")
+    first = await world.list()
+    await asyncio.sleep(RECHECK_S / 2)
+    assert await world.asked() == Counter()
+    assert await world.list() == first
+
+
+async def test_a_quiet_engine_is_asked_now_and_then() -> None:
+    """What no event told of is seen after half a minute."""
+    world = Followed()
+    [web] = await world.begin("web")
+    world.engine.goes_unseen(web)
+    assert (await world.list()).keys() == {"web"}
+    await asyncio.sleep(RECHECK_S)
+    assert await world.list() == {}
+
+
+@pytest.mark.parametrize(
+    ("type_", "action"),
+    [
+        *(("container", each) for each in ("create", "start", "restart", "die", "destroy")),
+        *(("container", each) for each in ("pause", "unpause", "stop", "kill", "rename")),
+        *(("container", each) for each in ("update", "health_status: unhealthy")),
+        *(("image", each) for each in ("tag", "untag", "delete")),
+        *(("network", each) for each in ("connect", "disconnect")),
+    ],
+)
+async def test_an_event_makes_the_engine_be_asked(type_: str, action: str) -> None:
+    """Until its list is sure to know of it, and once more then. It is an event that the agent reads."""
+    world = Followed()
+    [web] = await world.begin("web")
+    assert action.partition(":")[0] in FILTERS["event"]
+    assert type_ in FILTERS["type"]
+    world.engine.emit(action, world.engine.boxes[web], type=type_)
+    await asyncio.sleep(0.1)
+    for _ in range(2):
+        assert (await world.asked())["containers"] == 1
+        await asyncio.sleep(SETTLE_S * 0.4)
+    await world.settle()
+    assert (await world.asked())["containers"] == 1
+    assert await world.asked() == Counter()
+
+
+@pytest.mark.parametrize("action", ["exec_start: /health", "top", "resize"])
+async def test_an_event_that_changes_no_list(action: str) -> None:
+    """It costs nothing."""
+    world = Followed()
+    [web] = await world.begin("web")
+    world.engine.emit(action, world.engine.boxes[web])
+    assert await world.asked() == Counter()
+
+
+class BehindItsEvents(FakeEngine):
+    """As engines are: the event of an end is out before the list knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.behind_s = 0.0
+        self._old: list[Json] = []
+
+    async def containers(self, *, deadline_s: float) -> list[Json]:
+        if now_s() < self.behind_s:
+            return self._old
+        self._old = await super().containers(deadline_s=deadline_s)
+        return self._old
+
+
+async def test_a_list_that_is_behind_an_event() -> None:
+    """It is not taken for the truth longer than it takes the engine."""
+    world = Followed()
+    engine = world.engine = BehindItsEvents()
+    world.inventory = Inventory(engine)
+    Asking.__init__(world, [world.inventory.handler()])
+    engine.read_events({}, world)
+    [web] = await world.begin("web")
+    engine.behind_s = now_s() + 0.5
+    engine.dies(web)
+    assert (await world.list())["web"]["State"] == "running"
+    await asyncio.sleep(1)
+    assert (await world.list())["web"]["State"] == "exited"
+
+
+async def test_an_event_while_the_engine_lists() -> None:
+    """That list may or may not know of it, and is not remembered."""
+    world = Followed()
+    [web] = await world.begin("web")
+    await asyncio.sleep(RECHECK_S)
+    world.engine.delay_s["containers"] = 1.0
+    asyncio.get_running_loop().call_later(0.5, world.engine.dies, web)
+    await world.list()
+    await world.settle()
+    assert (await world.asked())["containers"] == 1
+    assert (await world.list())["web"]["State"] == "exited"
+
+
+async def test_an_engine_that_is_not_followed() -> None:
+    """Without its events nothing is sure: it is asked each time, and its absence is told at once."""
+    world = Followed()
+    await world.begin("web")
+    world.inventory.engine_went_away()
+    assert await world.asked() == Counter({"containers": 1})
+    assert await world.asked() == Counter({"containers": 1})
+    world.engine.down()
+    with pytest.raises(EngineError):
+        await world.list()
+
+
+async def test_a_list_without_all_details_is_not_remembered() -> None:
+    """They are asked for again the next time."""
+    world = Followed()
+    await world.begin("web")
+    await asyncio.sleep(RECHECK_S)
+    world.inventory.engine_came_back()
+    await world.settle()
+    world.engine.failing["inspect_container"] = EngineBusy("4 reads")
+    await world.list()
+    world.engine.failing.clear()
+    assert await world.asked() == Counter({"containers": 1, "inspect_container": 1})
+    assert await world.asked() == Counter()
+
+
 # --- What goes wrong
 
 
@@ -295,7 +446,7 @@ async def test_details_that_cannot_be_had(method: str, error: Exception) -> None
     world = World()
     world.engine.add("web", running=True)
     whole = {**(await world.list())["web"]}
-    world.inventory.invalidate_all()
+    world.inventory.engine_came_back()
     world.engine.failing[method] = error
     part = (await world.list())["web"]
     missing = whole.keys() - part.keys()

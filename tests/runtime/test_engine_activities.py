@@ -172,7 +172,8 @@ async def test_following() -> None:
             None,
             None,
         ]
-        assert [event["Action"] for event in watch.noticed] == ["die", "start", "restart"]
+        actions = [e["Action"] for e in watch.noticed if e["Type"] == "container"]
+        assert actions == ["kill", "die", "stop", "start", "restart"]
 
 
 async def test_a_quiet_stream_over_an_hour() -> None:

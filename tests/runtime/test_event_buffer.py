@@ -75,6 +75,17 @@ async def test_taking() -> None:
     assert taker.noticed == [event(0), event(1), event(2)]
 
 
+async def test_what_no_journal_wants() -> None:
+    """It is noticed and takes no room: a server may restart a thousand containers, and each is killed first."""
+    taker = Taker()
+    taker.buffer.acquire(FakeScope())
+    actions = ["kill", "stop", "pause", "create", "health_status: healthy", "connect"]
+    for action in actions:
+        taker.buffer.event({"Type": "container", "Action": action})
+    assert await taker.buffer.some(within_s=0) == []
+    assert [noticed["Action"] for noticed in taker.noticed] == actions
+
+
 async def test_waiting() -> None:
     """It waits for the first, and no longer than it may."""
     taker = Taker()
