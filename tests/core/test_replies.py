@@ -162,3 +162,11 @@ def _encodable(value: Any) -> Any:
             return {_encodable(key): _encodable(item) for key, item in value.items()}
         case _:
             return value
+
+
+def test_many_events_at_once() -> None:
+    """Each is what it would have been by itself."""
+    payloads = [{"name": "wéb", "used": 1}, {}]
+    assert replies.events("container_stats", payloads, AT) == [
+        replies.event("container_stats", payload, AT) for payload in payloads
+    ]

@@ -290,3 +290,55 @@ async def namespaced(groups: list[Path], own_id: str, container: str, pid: int) 
     said, complained = await reader.communicate()
     assert "/.." in complained.decode(), complained.decode()
     return int(said)
+
+
+CONTAINED = """
+import asyncio, sys
+from pathlib import Path
+from agent.adapters.cgroup_stats import CgroupStats
+from agent.core.own_container import candidates
+from agent.core.roster import Process, Run
+container, pid = sys.argv[1:]
+own, *_ = candidates(mountinfo=Path("/proc/self/mountinfo").read_text(), cgroup="", hostname="")
+source = CgroupStats(contained=True, own_id=own)
+assert not source.obstacle(), source.obstacle()
+run = Run(container, "", process=Process(int(pid), True))
+used = asyncio.run(source.read([run]))[container]
+print(used.cpu_ns > 0, used.memory_usage_bytes > 0, used.network_rx_bytes >= 0)
+"""
+
+
+@pytest.mark.parametrize("namespace", ["host", "private"])
+async def test_in_a_container_that_may_do_nothing(
+    engine: DockerEngine,
+    containers: Containers,
+    docker_client: docker.APIClient,
+    namespace: str,
+) -> None:
+    """Two mounts are enough: no capability, no privilege, nobody's user, a process and a group namespace of its own."""
+    if CgroupStats(contained=False).obstacle():
+        pytest.skip("there are no control groups here")
+    made = containers.run("seen", BUSY, host={"network_mode": "bridge", "nano_cpus": 10**8})
+    run = await met(engine, made.id)
+    assert run.process is not None
+    root = Path(__file__).parents[2]
+    python = {"/usr", "/lib", "/lib64", sys.base_prefix, sys.prefix, str(root)}
+    binds = [
+        *(f"{path}:{path}:ro" for path in sorted(python) if Path(path).is_dir()),  # noqa: ASYNC240  at once
+        *("/proc:/host/proc:ro", "/sys/fs/cgroup:/host/sys/fs/cgroup:ro"),
+    ]
+    host = {
+        "binds": binds,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "cgroupns": namespace,
+    }
+    reader = containers.run(
+        "reader",
+        [sys.executable, "-c", CONTAINED, made.id, str(run.process.pid)],
+        host=host,
+        user="65534",
+        environment={"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    docker_client.wait(reader.id)
+    assert docker_client.logs(reader.id).decode() == "True True True\n"
