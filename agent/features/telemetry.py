@@ -188,7 +188,10 @@ class Telemetry:
         tick_s = asyncio.get_running_loop().time()
         while True:
             runs = self._roster.runs()
+            met = [run for run in runs if run.process is not None]
             found = await self._source.read(runs)
+            # Those may have been restarted unseen, so that their process is another one.
+            self._left_out.update(run for run in met if run.container_id not in found)
             self._offer(self._samples(runs, found))
             tick_s = await self._next_tick(tick_s)
 
@@ -210,13 +213,8 @@ class Telemetry:
         samples = []
         for run in runs:
             now = found.get(run.container_id)
-            if not self._roster.has(run):
+            if now is None or not self._roster.has(run):
                 continue  # it ended meanwhile: its last sample is zero
-            if now is None:
-                if run.process is not None:
-                    # It may have been restarted unseen, so that its process is another one.
-                    self._left_out.add(run)
-                continue
             told = sample(run.before, now, container_id=run.container_id, name=run.name, at=at)
             samples.append(told)
             run.before = now

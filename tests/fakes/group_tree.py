@@ -65,10 +65,14 @@ class GroupTree:
 
     def remove(self, run: Run) -> None:
         """It and its processes are gone."""
-        assert run.process is not None
-        shutil.rmtree(self.root / f"proc/{run.process.pid}")
+        shutil.rmtree(self.proc_of(run))
         for group in self.groups.rglob(f"*{run.container_id}*"):
             shutil.rmtree(group)
+
+    def proc_of(self, run: Run) -> Path:
+        """The directory of its process."""
+        assert run.process is not None
+        return self.root / f"proc/{run.process.pid}"
 
     def _make_v1(self, group: str) -> None:
         cpu, memory, disk = (self.groups / name / group[1:] for name in V1_CONTROLLERS)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from fakes.channel import FakeChannel
 from fakes.engine import FakeEngine
 from fakes.scope import FakeScope
@@ -13,8 +14,8 @@ from fakes.telemetry import FakeMeter, FakeSink, FakeSource
 
 from agent.clock import utcnow
 from agent.core.batch_size import LEAST
-from agent.features.telemetry import Telemetry
-from agent.ports import Json, Priority
+from agent.features.telemetry import INSPECTS_AT_ONCE, REST_S, RETRY_S, Telemetry
+from agent.ports import EngineBusy, Json, Priority
 
 TICK_S = 5.0
 
@@ -22,7 +23,7 @@ TICK_S = 5.0
 class World:
     """An engine whose events are noticed, and the server's view of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, interval_s: float = 1.0) -> None:
         self.engine, self.channel = FakeEngine(), FakeChannel()
         self.source, self.meter, self.history = FakeSource(), FakeMeter(), FakeSink()
         self.meter.is_blind = True
@@ -32,6 +33,7 @@ class World:
             self.source,
             self.meter,
             utcnow,
+            interval_s=interval_s,
             stats_link=self.history,
         )
         self.reader = self.engine.read_events({}, self)
@@ -190,6 +192,105 @@ async def test_a_container_that_cannot_be_read() -> None:
         assert sorted(world.told()) == [("odd", 0.0, 256), ("web", 10.0, 256)]
 
 
+# Processes
+
+
+def processes(world: World) -> int:
+    """How often the engine was asked for one since this was asked last."""
+    return world.engine.calls.pop("inspect_container", 0)
+
+
+async def test_processes_are_asked_for_once() -> None:
+    """By a source that needs them, a few at a time; it has its first look soon."""
+    world = World()
+    world.source.needs_processes, world.source.period_s = True, 0.0
+    for number in range(20):
+        world.engine.add(f"c{number}", running=True)
+    world.engine.delay_s["inspect_container"] = 0.1
+    async with world.session():
+        await asyncio.sleep(20 * 0.1 / INSPECTS_AT_ONCE + 1.1)
+        assert processes(world) == 20
+        assert {name for name, _, _ in world.told()} == {f"c{number}" for number in range(20)}
+        await asyncio.sleep(600)
+        assert processes(world) == 0
+
+
+async def test_processes_that_nobody_needs() -> None:
+    """Are not asked for."""
+    world = World()
+    world.engine.add("web", running=True)
+    async with world.session():
+        await asyncio.sleep(600)
+        assert processes(world) == 0
+
+
+async def test_a_start_is_another_process() -> None:
+    """It is asked for when the event comes, and sampled a second later."""
+    world = World()
+    world.source.needs_processes, world.source.period_s = True, 0.0
+    web = world.engine.add("web", running=True)
+    async with world.session():
+        await asyncio.sleep(2)
+        await world.engine.restart(web, timeout_s=1, deadline_s=5)
+        await asyncio.sleep(0.1)
+        assert processes(world) == 2
+        world.told()
+        await asyncio.sleep(1)
+        assert world.told() == [("web", 0.0, 256)]
+
+
+async def test_a_process_that_cannot_be_read_any_more() -> None:
+    """It may have been restarted unseen: the engine is asked again, now and then."""
+    world = World()
+    world.source.needs_processes, world.source.period_s = True, 0.0
+    world.source.unreadable = {world.engine.add("web", running=True)}
+    async with world.session():
+        await asyncio.sleep(REST_S - 1)
+        assert processes(world) == 1
+        await asyncio.sleep(60)
+        assert 60 / (REST_S + RETRY_S) <= processes(world) <= 60 / REST_S
+        world.source.unreadable = set()
+        await asyncio.sleep(20)
+        processes(world)
+        await asyncio.sleep(600)
+        assert processes(world) == 0
+
+
+async def test_an_engine_that_does_not_tell_a_process() -> None:
+    """It is asked again, and the others are sampled meanwhile."""
+    world = World()
+    world.source.needs_processes, world.source.period_s = True, 0.0
+    world.engine.add("web", running=True)
+    world.engine.failing["inspect_container"] = EngineBusy("4 reads")
+    async with world.session():
+        await asyncio.sleep(5)
+        world.engine.failing.clear()
+        assert world.samples == []
+        await asyncio.sleep(REST_S + RETRY_S)
+        assert world.told()[0] == ("web", 0.0, 256)
+
+
+@pytest.mark.parametrize(("mode", "counts"), [("bridge", True), ("host", False)])
+async def test_a_network_that_is_shared(mode: str, counts: bool) -> None:
+    """Counts if its owner's does: the host's is nobody's."""
+    world = World()
+    world.source.needs_processes = True
+    owner = world.engine.add("owner", running=True)
+    guest = world.engine.add("guest", running=True)
+    second = world.engine.add("second", running=True)
+    world.engine.boxes[owner].host_config["NetworkMode"] = mode
+    world.engine.boxes[guest].host_config["NetworkMode"] = f"container:{owner}"
+    world.engine.boxes[second].host_config["NetworkMode"] = f"container:{guest}"
+    async with world.session():
+        await asyncio.sleep(6)
+    seen = {run.name: run.process for run in world.telemetry._roster.runs()}
+    assert {name: each and each.has_network for name, each in seen.items()} == {
+        "owner": counts,
+        "guest": counts,
+        "second": counts,
+    }
+
+
 # What happened unseen
 
 
@@ -262,6 +363,36 @@ async def test_a_start_that_no_event_told_of() -> None:
 
 
 # Rhythm and bounds
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "period_s", "looks"),
+    [(1.0, 0.0, 31), (0.5, 0.0, 61), (10.0, 0.0, 4), (1.0, 5.0, 7), (10.0, 5.0, 4)],
+)
+async def test_how_often(interval_s: float, period_s: float, looks: int) -> None:
+    """As the operator says, unless that is too much for what is looked at."""
+    world = World(interval_s=interval_s)
+    world.source.period_s = period_s
+    world.engine.add("web", running=True)
+    async with world.session():
+        await asyncio.sleep(30.1)
+        assert len(world.looks()) == looks
+
+
+async def test_a_link_that_cannot_keep_up() -> None:
+    """While it has not taken the last samples there are no new ones, but for a few that history needs."""
+    world = World()
+    world.source.period_s = 0.0
+    world.engine.add("web", running=True)
+    async with world.session():
+        await asyncio.sleep(4.5)
+        world.channel.takes = False
+        await asyncio.sleep(30)
+        assert [at_s for at_s, _ in world.looks()] == [0, 1, 2, 3, 4, 5, 15, 25]
+        world.channel.takes = True
+        world.channel.take_all()
+        await asyncio.sleep(4)
+        assert [at_s for at_s, _ in world.looks()][8:] == [35, 36, 37, 38]
 
 
 async def test_a_look_that_takes_longer_than_a_tick() -> None:

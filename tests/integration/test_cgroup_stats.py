@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,27 @@ async def test_in_a_container_that_may_do_nothing(
     )
     docker_client.wait(reader.id)
     assert docker_client.logs(reader.id).decode() == "True True True\n"
+
+
+async def test_cpu_time_of_version_2(
+    engine: DockerEngine, containers: Containers, files: CgroupStats, tmp_path: Path
+) -> None:
+    """Beside version 1 a hierarchy of version 2 may be mounted, without controllers: its CPU time is the same."""
+    unified = Path("/sys/fs/cgroup/unified")
+    if not (unified / "cgroup.controllers").is_file():
+        pytest.skip("no hierarchy of version 2 is mounted beside")
+    (tmp_path / "sys/fs").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup").symlink_to(unified)
+    (tmp_path / "proc").symlink_to("/proc")
+    made = containers.run("both", BUSY, host={"nano_cpus": 300_000_000})
+    run = await met(engine, made.id)
+    second = CgroupStats(contained=False, root=tmp_path)
+    assert (files.version, second.version) == (1, 2)
+    figures = []
+    for source in (files, second) * 3:
+        await asyncio.sleep(0.2)
+        figures.append((await source.read([run]))[made.id].cpu_ns)
+    assert all(after > before for before, after in pairwise(figures))
+    second.rest()
+    told = await engine.stats(made.id, deadline_s=API_S)
+    assert counters(told).cpu_ns >= figures[-1] - 1_000_000
