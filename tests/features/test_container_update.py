@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from fakes.engine import Recipe
 from features.update_world import NEW, OLD, Process, UpdateWorld
+from waiting import until
 
 from agent.core.machine import StopRequested
 from agent.core.own_container import OwnContainer
@@ -731,8 +732,7 @@ async def test_an_end_between_the_news_and_what_is_left_over(at: str) -> None:
     async with world.process() as process:
         world.engine.delay_s["remove"] = 5.0
         await process.update(old)
-        while world.stages()[-1] != "cleanup":
-            await asyncio.sleep(0.1)
+        await until(lambda: world.stages()[-1] == "cleanup")
         world.store.hangs_after.add(at)
         await asyncio.sleep(10)
     del world.engine.failing["remove"]

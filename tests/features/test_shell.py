@@ -15,6 +15,7 @@ from fakes.channel import FakeChannel
 from fakes.engine import FakeEngine
 from fakes.scope import FakeScope
 from fakes.terminal import FakeTerminal
+from waiting import until
 
 from agent.clock import utcnow
 from agent.core.shell_buffers import FRAME_BYTES, INPUT_MAX_BYTES, OUTPUT_HIGH_BYTES
@@ -211,12 +212,12 @@ async def test_a_flood(world: World) -> None:
         shell = await world.open()
         began_s = asyncio.get_running_loop().time()
         shell.writes(flood)
-        while len(world.frames()) < len(flood) // FRAME_BYTES:
-            await asyncio.sleep(GATHER_S / 2)
+        frames = len(flood) // FRAME_BYTES
+        await until(lambda: len(world.frames()) >= frames, every_s=GATHER_S / 2)
         took_s = asyncio.get_running_loop().time() - began_s
     assert b"".join(world.frames()) == flood
     assert {len(frame) for frame in world.frames()} == {FRAME_BYTES}
-    assert took_s >= (len(flood) // FRAME_BYTES - 1) * GATHER_S
+    assert took_s >= (frames - 1) * GATHER_S
 
 
 async def test_a_flood_and_a_slow_link(world: World) -> None:
@@ -233,8 +234,7 @@ async def test_a_flood_and_a_slow_link(world: World) -> None:
 
         world.channel.takes = True
         world.channel.take_all()
-        while shell.unread_bytes:
-            await asyncio.sleep(1)
+        await until(lambda: not shell.unread_bytes, every_s=1)
         shell.exits(0)
         await after(1)
     assert world.screen() == "y\n" * (flood_bytes // 2) + "\r\n[session closed]\r\n"

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from fakes.engine import Recipe
 from features.update_world import NEW, OLD, UpdateWorld
+from waiting import until
 
 from agent.ports import CommandFailed, EngineRefused, Json
 
@@ -139,12 +140,10 @@ async def test_one_that_gets_its_name_back_late() -> None:
     world.engine.image_store.lose(world.engine.boxes[side].image_id)
     async with world.process() as process:
         await process.update(world.vpn)
-        while "side" in world.named():
-            await asyncio.sleep(0.1)
+        await until(lambda: "side" not in world.named())
         world.engine.failing["rename"] = EngineRefused("try again", 500)
         world.engine.delay_s["remove"] = 5.0
-        while world.stages()[-1] != "cleanup":
-            await asyncio.sleep(0.01)
+        await until(lambda: world.stages()[-1] == "cleanup", every_s=0.01)
         del world.engine.failing["rename"]
         await process.settled()
     assert world.named()["side"] == side
@@ -218,11 +217,9 @@ async def test_an_engine_that_goes_away_for_a_while() -> None:
     world.joins("side")
     async with world.process() as process:
         await process.update(world.vpn)
-        while world.stages()[-1] != "health_check":
-            await asyncio.sleep(0.1)
+        await until(lambda: world.stages()[-1] == "health_check")
         world.engine.delay_s["create"] = 5.0
-        while world.stages()[-1] != "dependents":
-            await asyncio.sleep(0.1)
+        await until(lambda: world.stages()[-1] == "dependents")
         await asyncio.sleep(1)
         world.engine.down()
         await asyncio.sleep(20)
@@ -241,8 +238,7 @@ async def test_one_whose_name_somebody_takes() -> None:
     async with world.process() as process:
         world.engine.delay_s["create"] = 5.0
         await process.update(world.vpn)
-        while world.stages()[-1] != "dependents":
-            await asyncio.sleep(0.1)
+        await until(lambda: world.stages()[-1] == "dependents")
         await asyncio.sleep(1)
     world.engine.add("side")
     world.clock_is_ahead = timedelta(hours=1)

@@ -184,8 +184,9 @@ async def test_the_browser_closes_on_a_flood(
     browser.link.takes = False
     browser.type("line=$(seq 200); while n=$((n+1)); do echo $n >/written; echo $line; done\n")
     before, now = b"", await _read(docker_client, box, "/written")
-    while before != now or not now:
-        before, now = now, await _read(docker_client, box, "/written")
+    async with asyncio.timeout(DEADLINE_S):
+        while before != now or not now:
+            before, now = now, await _read(docker_client, box, "/written")
     browser.say("close")
     await top.until()
     await browser.shells.release()

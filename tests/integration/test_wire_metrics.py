@@ -17,8 +17,9 @@ async def test_a_container_is_seen_at_work_and_at_rest(
     """One that computes all the time uses most of a core; once it has ended, every figure is zero."""
     busy = containers.run("busy", BUSY)
     sample = await served.told("container_stats", busy.id)
-    while sample["cpu_percent"] == 0:  # the first look has nothing to compare with
-        sample = await served.told("container_stats", busy.id)
+    async with served.patience():
+        while sample["cpu_percent"] == 0:  # the first look has nothing to compare with
+            sample = await served.told("container_stats", busy.id)
     assert sample["container_name"] == busy.name
     assert sample["cpu_percent"] > 5
     assert 0 < sample["memory_usage"] < sample["memory_limit"]

@@ -99,8 +99,9 @@ async def test_an_update_that_is_taken_back(served: Served, shop: Shop) -> None:
         registry_auth=None,
     )
     assert acknowledged == {"status": "update_started"}
-    while (await served.told("update_progress", shop.web.id))["stage"] != "rollback":
-        pass
+    async with served.patience():
+        while (await served.told("update_progress", shop.web.id))["stage"] != "rollback":
+            pass
     async with served.patience():
         while not (told := [each for each in served.hub.log(served.host.id) if each.failed]):
             await served.next_frame()

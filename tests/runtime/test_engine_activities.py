@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fakes.engine import FakeEngine
 from fakes.store import MemoryStore
+from waiting import until
 
 from agent.clock import utcnow
 from agent.core.chart import Chart
@@ -464,8 +465,7 @@ async def test_an_inspect_that_fails() -> None:
         _break_the_stream(watch.engine)
         watch.engine.failing["inspect_container"] = EngineTimeout("no answer")
         watch.engine.delay_s["inspect_container"] = 2.0
-        while not watch.events(EngineLost):
-            await asyncio.sleep(0.5)
+        await until(lambda: watch.events(EngineLost), every_s=0.5)
         assert watch.engine.calls["inspect_container"] == 4
         names = [task.get_name() for task in asyncio.all_tasks()]
         assert len([name for name in names if name.startswith(("catch_up", "follow"))]) == 0
@@ -481,8 +481,7 @@ async def test_a_container_that_goes_while_it_is_looked_at() -> None:
         _break_the_stream(watch.engine)
         watch.engine.delay_s["inspect_container"] = 2.0
         await watch.until("catching_up")
-        while not watch.engine.calls["inspect_container"]:
-            await asyncio.sleep(0.5)
+        await until(lambda: watch.engine.calls["inspect_container"], every_s=0.5)
         await watch.engine.remove(web, force=True, deadline_s=30)
         await watch.until("following")
         assert watch.told == ["web die", "web destroy"]

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fakes.link import FakeServer, accepted, declined
 from fakes.store import MemoryStore
+from waiting import PATIENCE_S
 
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
@@ -584,8 +585,9 @@ async def test_evicted() -> None:
     async with gate.running():
         for _ in range(6):
             await asyncio.sleep(1)
-            while not gate.session.is_live:
-                await gate.session.live()
+            async with asyncio.timeout(PATIENCE_S):
+                while not gate.session.is_live:
+                    await gate.session.live()
             gate.server.link.hang_up(1000, "New connection established")
         await asyncio.sleep(1)
         evicted_s = [at_s for at_s, name, _ in gate.timeline() if name == "Evicted"]
