@@ -30,6 +30,7 @@ ROWS: dict[str, dict[str, str]] = {
         "delete_volume": "in use, not found",
         "prune_volumes": "named ones too; how many, how many bytes",
         "create_volume": "a volume by name",
+        "get_system_info": "the engine, its host, its memory and its cores",
         "unknown command": "answered as such, in the words the server knows",
     },
     "Container operations": {

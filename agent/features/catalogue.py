@@ -19,6 +19,7 @@ from agent.features.operations import operations
 from agent.features.ports_check import validate_ports
 from agent.features.self_update import self_update
 from agent.features.shell import Shells
+from agent.features.system_info import get_system_info
 from agent.features.telemetry import TICK_S, Telemetry
 from agent.features.volumes import volume_operations, volumes
 from agent.ports import (
@@ -127,6 +128,7 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
             *images(engine),
             *networks(engine, own),
             *volumes(engine),
+            get_system_info(engine),
             *deployments.handlers(),
             *discovery(equipment.compose_files, home=equipment.home),
             self_update(services.self_update),

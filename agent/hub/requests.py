@@ -14,6 +14,7 @@ COMMAND_TIMEOUTS_S: Mapping[str, float] = {
     "list_volumes": 30,
     "create_network": 30,
     "create_volume": 30,
+    "get_system_info": 10,
     "prune_images": 120,
     "remove_image": 60,
     "delete_network": 60,

@@ -129,6 +129,23 @@ def _inspected(result: Any, complain: Complain) -> Any:
     return container
 
 
+# The host
+
+
+class _Facts(Shape):
+    os_type: str | None = None
+    os_version: str | None = None
+    kernel_version: str | None = None
+    docker_version: str | None = None
+    daemon_started_at: str | None = None
+    total_memory: Count | None = None
+    num_cpus: Count | None = None
+
+
+class _SystemInfo(Shape):
+    result: _Facts
+
+
 # Compose files
 
 
@@ -184,6 +201,7 @@ READERS: Mapping[str, Reader] = {
     "create_network": _network,
     "get_logs": _logs,
     "inspect": _inspected,
+    "get_system_info": _shaped(_SystemInfo),
     "scan_compose_dirs": _scan,
     "read_compose_file": _shaped(_ComposeFile),
 }

@@ -117,6 +117,7 @@ def test_what_is_shown_all_the_same(name: str, result: Any, complaint: str) -> N
         ("prune_networks", {"networks_removed": None}),
         ("get_logs", {"logs": ["a"]}),
         ("scan_compose_dirs", {"compose_files": [{**FOUND, "services": None}]}),
+        ("get_system_info", {"os_type": "linux"}),
         ("read_compose_file", {"content": "x"}),
     ],
 )

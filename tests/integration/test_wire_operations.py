@@ -71,6 +71,18 @@ async def test_the_newest_lines_of_both_streams(served: Served, containers: Cont
     assert later["logs"] == ""
 
 
+@pytest.mark.protocol("get_system_info")
+async def test_what_the_host_is(served: Served, docker_client: docker.APIClient) -> None:
+    """The engine's own answers, by the server's names."""
+    info = docker_client.info()
+    told = (await served.ask("get_system_info"))["result"]
+    assert told["os_type"] == info["OSType"]
+    assert told["os_version"] == info["OperatingSystem"]
+    assert told["kernel_version"] == info["KernelVersion"]
+    assert told["docker_version"] == docker_client.version()["Version"]
+    assert (told["total_memory"], told["num_cpus"]) == (info["MemTotal"], info["NCPU"])
+
+
 @pytest.mark.protocol("verify_running")
 async def test_whether_it_runs(served: Served, containers: Containers) -> None:
     """One that runs for a while does; one that has ended does not."""
