@@ -57,13 +57,13 @@ VERIFY_MARGIN_S = 10.0
 UNKNOWN_TIMEOUT_S = 30.0
 """For a name that no server sends: how an agent answers one is worth asking, too."""
 
-_ACTIONS_WITH_TIMES_OF_THEIR_OWN = {"stop", "verify_running"}
+ACTIONS = ACTION_TIMEOUTS_S.keys() | {"stop", "verify_running"}
+"""All of them; how long these two take is in their payload."""
 
 
 def kind_of(name: str) -> Kind:
     """How `name` travels. Where both kinds have it, or neither, it is a command, as the server sends it."""
-    actions = ACTION_TIMEOUTS_S.keys() | _ACTIONS_WITH_TIMES_OF_THEIR_OWN
-    return "container_operation" if name in actions - COMMAND_TIMEOUTS_S.keys() else "command"
+    return "container_operation" if name in ACTIONS - COMMAND_TIMEOUTS_S.keys() else "command"
 
 
 def timeout_s(kind: Kind, name: str, payload: Mapping[str, Any]) -> float:

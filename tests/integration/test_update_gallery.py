@@ -225,6 +225,32 @@ async def test_a_network_that_is_gone(gallery: Gallery) -> None:
     assert "could not be put back" in gallery.world.complaints()[-1]["details"]
 
 
+async def test_a_static_address_that_somebody_takes(gallery: Gallery) -> None:
+    """Neither can have it: the old one is put back under its name, and runs again once the address is free."""
+    network = gallery.network("10.213.5.0/24")
+    fixed = {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": "10.213.5.7"}}}}
+    old = gallery.run(host={"network_mode": network}, networking_config=fixed)
+    thief = gallery.containers.create(
+        "thief",
+        image=gallery.old_image,
+        host={"network_mode": network},
+        networking_config=fixed,
+    )
+
+    await gallery.killed(old, gallery.push("2", IDLE), call="create", is_carried_out=True)
+    gallery.client.start(thief.id)  # for the moment nobody has it
+    await gallery.recovered()
+    assert gallery.is_untouched(old, status="exited")
+    assert gallery.left_over(old.name) == []
+    assert "Address already in use" in gallery.world.complaints()[-1]["details"]
+
+    gallery.client.remove_container(thief.id, force=True)
+    await gallery.recovered()
+    assert gallery.is_untouched(old)
+    assert gallery.world.completions() == []
+    assert gallery.world.store.begun == {}
+
+
 async def test_an_image_that_does_not_exist(gallery: Gallery) -> None:
     """The reply has the registry's answer, and nothing was touched."""
     old = gallery.run()

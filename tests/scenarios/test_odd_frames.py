@@ -14,7 +14,7 @@ from scenarios.world import World
 
 from agent.core.messages import HealthCheckMessage
 from agent.hub.replies import answered_id, is_reply
-from agent.hub.requests import ACTION_TIMEOUTS_S, COMMAND_TIMEOUTS_S
+from agent.hub.requests import ACTIONS, COMMAND_TIMEOUTS_S
 
 LONGEST_S = 3700.0
 """No server waits longer for an answer."""
@@ -73,7 +73,7 @@ OPERATIONS = st.builds(
         "type": "container_operation",
         "payload": {**payload, "action": action} if isinstance(payload, dict) else payload,
     },
-    st.sampled_from(sorted(ACTION_TIMEOUTS_S)) | SCALARS,
+    st.sampled_from(sorted(ACTIONS)) | SCALARS,
     PAYLOADS | VALUES,
 )
 TOLD = st.builds(
