@@ -69,9 +69,11 @@ ROWS: dict[str, dict[str, str]] = {
         "update_container": "acknowledged, carried out, completed once, settings kept",
         "update_progress": "each stage once, in order",
         "update_layer_progress": "layers, overall progress, speed",
-        "update_complete": "old and new ID, name, dependents that failed",
+        "update_complete": "old and new ID, name",
+        "update dependents": "they follow; which one could not is told",
         "update rollback": "the old container is back and nothing else is left",
         "update refused": "at once and with the reason",
+        "error": "why an update failed, in the host's event log",
     },
     "Self-update": {
         "self_update": "another product's image is refused",
@@ -80,6 +82,7 @@ ROWS: dict[str, dict[str, str]] = {
         "deploy_compose up": "services started, linked and reported",
         "deploy_compose down": "with and without volumes",
         "deploy_compose restart": "down, then up",
+        "deploy_compose options": "env files, profiles, a pull with credentials, a wait for health",
         "deploy_progress": "stages in rising order",
         "deploy_complete": "success, partial success, failure",
         "scan_compose_dirs": "files with services, in UTC",
@@ -97,6 +100,7 @@ ROWS: dict[str, dict[str, str]] = {
         "health_check_configs_sync": "at each connect",
         "health_check_config": "one more",
         "health_check_config_remove": "one less",
+        "health check options": "method, headers, credentials, redirects followed or not, certificates verified or not",
         "health_check_result": "healthy, unhealthy, unreachable",
     },
 }

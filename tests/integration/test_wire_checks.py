@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.http_server import Asked, saying, self_signed_in, serving
 from integration.served import Served, serve
 
 from agent.hub.server import Hub
@@ -107,3 +108,38 @@ async def test_checks_that_come_and_go(served: Served, site: Site) -> None:
     before = len(served.hub.checks.of(served.host.id, WEB))
     await served.told("health_check_result", DB)
     assert len(served.hub.checks.of(served.host.id, WEB)) == before
+
+
+@pytest.mark.protocol("health check options")
+async def test_all_that_can_be_configured(served: Served, tmp_path: Path) -> None:
+    """What the user wants sent is sent; a redirect is followed or is the answer; a certificate counts or does not."""
+    found, moved = saying("200 OK"), saying("302 Found", "Location: /new")
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await (moved if asked.path.startswith("/old") else found)(asked, writer)
+
+    async with serving(answer) as site, serving(found, self_signed_in(tmp_path)) as safe:
+        basic = '{"type": "basic", "username": "u", "password": "p"}'
+        bearer = '{"type": "bearer", "token": "t"}'
+        checks = [
+            check("1" * 12, site.url("/head"), method="HEAD", headers_json='{"X-Role": "front"}'),
+            check("2" * 12, site.url("/basic"), method="POST", auth_config_json=basic),
+            check("3" * 12, site.url("/bearer"), auth_config_json=bearer),
+            check("4" * 12, site.url("/old")),
+            check("5" * 12, site.url("/old"), follow_redirects=False),
+            check("6" * 12, safe.url(), verify_ssl=False),
+            check("7" * 12, safe.url()),
+        ]
+        served.host.health_checks += checks
+        served.hub.faults.cut(served.host)
+        told = await asyncio.gather(
+            *(served.told("health_check_result", each["container_id"]) for each in checks)
+        )
+    assert [each["status_code"] for each in told] == [200, 200, 200, 200, 302, 200, 0]
+    assert [each["healthy"] for each in told] == [True, True, True, True, False, True, False]
+    asked = {each.path: each for each in site.asked}
+    assert {each.method for each in (asked["/head"], asked["/basic"])} == {"HEAD", "POST"}
+    assert asked["/head"].headers["x-role"] == "front"
+    assert asked["/basic"].headers["authorization"] == "Basic dTpw"
+    assert asked["/bearer"].headers["authorization"] == "Bearer t"
+    assert "/new" in asked

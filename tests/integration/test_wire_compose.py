@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
+from docker_registry import PASSWORD, USER, DockerRegistry
+from engine import IDLE
 from integration.served import Served
 
 from agent.hub.deployments import Deployment, DeployRequest
@@ -74,6 +77,53 @@ async def test_a_project_from_up_to_down(
     )
     gone = await stack.deploy(WEB, action="down", remove_volumes=True)
     assert (gone.outcome, volumes()) == ("stopped", [])
+
+
+@pytest.mark.protocol("deploy_compose options")
+async def test_all_that_can_be_asked_for(
+    stack: Stack,
+    docker_client: docker.APIClient,
+    docker_registry: DockerRegistry,
+    busybox_image: str,
+) -> None:
+    """What the user wrote beside the file reaches the services, and a private image is pulled with what was stored."""
+    private = docker_registry.push(docker_client, "wire:1", IDLE, base=busybox_image)
+    services = (
+        "  web:\n"
+        f"    image: {private}\n"
+        "    network_mode: none\n"
+        "    env_file: web.env\n"
+        "    environment: {WORD: '${WORD}'}\n"
+        "    healthcheck: {test: ['CMD', 'true'], interval: 1s}\n"
+        "  debug: {image: IMAGE, network_mode: none, profiles: [debug]}\n"
+        "  other: {image: IMAGE, network_mode: none, profiles: [other]}\n"
+    )
+    options: dict[str, Any] = {
+        "env_files": {".env": "WORD=two words\n", "web.env": "PORT=80\n"},
+        "profiles": ["debug"],
+        "wait_for_healthy": True,
+    }
+    credentials = [
+        {"registry_url": private.partition("/")[0], "username": USER, "password": PASSWORD}
+    ]
+    pulled = await stack.deploy(
+        services.replace("IMAGE", private),
+        pull_images=True,
+        registry_credentials=credentials,
+        **options,
+    )
+    try:
+        assert pulled.outcome == "running", pulled.error
+        assert pulled.complete is not None
+        assert set(pulled.complete.services) == {"web", "debug"}
+        web = docker_client.inspect_container(pulled.complete.services["web"].container_id)
+        assert {"WORD=two words", "PORT=80"} <= {*web["Config"]["Env"]}
+        assert web["State"]["Health"]["Status"] == "healthy"
+    finally:
+        await stack.deploy(
+            services.replace("IMAGE", private), action="down", remove_volumes=True, **options
+        )
+        docker_client.remove_image(private, force=True)
 
 
 @pytest.mark.protocol("deploy_progress", "deploy_complete")

@@ -74,6 +74,18 @@ async def test_an_image_from_the_list_to_its_end(
     assert "No such image" in await served.refused("remove_image", **remove)
 
 
+@pytest.mark.protocol("remove_image")
+async def test_an_image_that_is_removed_by_force(
+    served: Served, tag: str, containers: Containers
+) -> None:
+    """A container that does not run keeps it from nothing then."""
+    containers.create("web", image=tag)
+    (shown,) = [image for image in await served.ask("list_images") if tag in image["tags"]]
+    remove = {"image_id": shown["id"], "force": True}
+    assert await served.ask("remove_image", **remove) == {"success": True}
+    assert not [image for image in await served.ask("list_images") if tag in image["tags"]]
+
+
 @pytest.mark.protocol("create_network", "list_networks", "delete_network")
 async def test_a_network_from_its_creation_to_its_end(
     served: Served, docker_client: docker.APIClient, containers: Containers, name: str

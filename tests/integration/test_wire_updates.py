@@ -86,7 +86,30 @@ async def test_an_update_that_succeeds(served: Served, shop: Shop) -> None:
     assert (completed.expected, completed.update.container_name) == (True, shop.web.name)
 
 
-@pytest.mark.protocol("update rollback")
+@pytest.mark.protocol("update dependents")
+async def test_containers_in_its_network(
+    served: Served, docker_client: docker.APIClient, shop: Shop, containers: Containers
+) -> None:
+    """They are made anew in the new one's network; one whose image is gone stays as it is, and the server knows."""
+    in_its_network = {"network_mode": f"container:{shop.web.id}"}
+    side = containers.run("side", IDLE, image=shop.old_image, host=in_its_network)
+    lost_image = shop.release("lost", Env=["LOST=1"])
+    docker_client.pull(lost_image)
+    lost = containers.create("lost", IDLE, image=lost_image, host=in_its_network)
+    docker_client.remove_image(lost_image, force=True)
+
+    new_image = shop.release("2", Env=["RELEASE=2"])
+    result = await served.hub.update_container(served.host.id, shop.web.id, new_image)
+    assert result.error is None
+    assert result.failed_dependents == (lost.name,)
+    joined = docker_client.inspect_container(side.name)
+    assert joined["Id"] != side.id
+    assert joined["State"]["Running"]
+    assert joined["HostConfig"]["NetworkMode"] == f"container:{shop.now[0]}"
+    assert docker_client.inspect_container(lost.name)["Id"] == lost.id
+
+
+@pytest.mark.protocol("update rollback", "error")
 async def test_an_update_that_is_taken_back(served: Served, shop: Shop) -> None:
     """One that never gets well: the old container runs again under its own ID, and the event log says why."""
     unwell = shop.release("2", Healthcheck=UNWELL)
