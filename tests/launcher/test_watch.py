@@ -1,0 +1,133 @@
+"""Deadlines of a release, without a second passing."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.launcher.ending import (
+    AGAIN,
+    ATTEMPT_FAILED,
+    CRASH,
+    EXIT,
+    ROLL_BACK,
+    Ended,
+    follows,
+    said,
+)
+from agent.launcher.watch import KILL, NOTHING, TERMINATE, UNPROVEN, Limits, Watch
+
+LIMITS = Limits()
+
+
+def looks(watch: Watch, until_s: float, *, since_s: float = 0.0) -> list[tuple[float, str]]:
+    """What is due when, seen by one who sleeps as long as it may."""
+    found, now_s = [], since_s
+    while now_s < until_s:
+        now_s = max(watch.wakes_at(), now_s + 0.001)
+        if (action := watch.look(now_s)) != NOTHING:
+            found.append((round(now_s, 2), action))
+    return found
+
+
+def test_silence() -> None:
+    """40 s without a heartbeat, 8 s of grace."""
+    watch = Watch(LIMITS, 0.0)
+    assert looks(watch, 20) == []
+    watch.heard(20.0)
+    assert looks(watch, 200, since_s=20) == [(60.0, TERMINATE), (68.0, KILL)]
+    assert watch.why == "gave no sign of life for 40 s"
+
+
+def test_a_trial() -> None:
+    """Heartbeats do not save a release that is not registered in time; being registered does."""
+    late, kept = (Watch(LIMITS, 0.0, trial_s=30.0) for _ in range(2))
+    assert looks(late, 100) == [(30.0, TERMINATE), (38.0, KILL)]
+    assert late.is_late
+    kept.look(5.0)
+    kept.registered()
+    assert looks(kept, 34, since_s=5) == []
+
+
+def test_the_proof_of_an_old_release() -> None:
+    """Told once, and it goes on running."""
+    watch = Watch(LIMITS, 0.0, proof_s=30.0)
+    assert looks(watch, 34) == [(30.0, UNPROVEN)]
+
+
+def test_a_drain() -> None:
+    """An accepted switch is left within a minute."""
+    watch = Watch(LIMITS.but(silence_s=1000.0), 0.0)
+    watch.switching(0.0)
+    assert looks(watch, 100) == [(60.0, TERMINATE), (68.0, KILL)]
+
+
+def test_told_to_stop() -> None:
+    """The first word counts; the grace is not begun anew by the second."""
+    watch = Watch(LIMITS, 0.0)
+    assert watch.end(1.0, "was told to stop") == TERMINATE
+    assert watch.end(5.0, "was told to stop") == NOTHING
+    assert looks(watch, 50, since_s=5) == [(9.0, KILL)]
+
+
+def test_a_pause_is_nobodys_silence() -> None:
+    """A container that was paused for an hour finds its release as it was."""
+    watch = Watch(LIMITS, 0.0, trial_s=30.0)
+    watch.look(5.0)
+    assert watch.look(3605.0) == NOTHING
+    found = looks(watch, 3700, since_s=3605.0)
+    assert [action for _, action in found] == [TERMINATE, KILL]
+    assert found[0][0] == pytest.approx(
+        3620.0
+    )  # 30 s, of which it had 5, and 10 are the launcher's own
+
+
+@given(st.lists(st.floats(0.01, 500), max_size=30), st.booleans())
+def test_it_always_ends(gaps: list[float], registers: bool) -> None:
+    """Whenever it is looked at: one that is silent is first terminated, then killed, each once."""
+    watch = Watch(LIMITS, 0.0, trial_s=90.0)
+    if registers:
+        watch.registered()
+    now_s, actions = 0.0, []
+    for gap in gaps + [5.0] * 60:
+        now_s += gap
+        assert watch.wakes_at() <= now_s + LIMITS.grace_s
+        actions.append(watch.look(now_s))
+    assert [action for action in actions if action != NOTHING] == [TERMINATE, KILL]
+
+
+SEGV, TERM = -int(signal.SIGSEGV), -int(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("ended", "then"),
+    [
+        (Ended(0, on_trial=False), (EXIT, 0)),
+        (Ended(78, on_trial=False), (EXIT, 78)),
+        (Ended(3, on_trial=False), (CRASH, 3)),
+        (Ended(SEGV, on_trial=False), (CRASH, 139)),
+        (Ended(0, on_trial=False, why="gave no sign of life"), (CRASH, 1)),
+        (Ended(0, on_trial=False, is_switching=True), (AGAIN, 0)),
+        (Ended(3, on_trial=False, is_switching=True), (AGAIN, 0)),
+        (Ended(0, on_trial=True), (ATTEMPT_FAILED, 0)),
+        (Ended(78, on_trial=True), (ATTEMPT_FAILED, 0)),
+        (Ended(TERM, on_trial=True, is_late=True, why="late"), (ROLL_BACK, 0)),
+        (Ended(3, on_trial=True, is_registered=True), (CRASH, 3)),
+        (Ended(0, on_trial=True, is_registered=True), (EXIT, 0)),
+        (Ended(0, on_trial=True, is_stopping=True, why="was told to stop"), (EXIT, 0)),
+        (Ended(TERM, on_trial=False, is_stopping=True, why="was told to stop"), (EXIT, 143)),
+    ],
+)
+def test_what_follows_an_end(ended: Ended, then: tuple[str, int]) -> None:
+    """Each way to end has one consequence."""
+    assert follows(ended) == then
+
+
+def test_ends_in_words() -> None:
+    """What ended it, and how."""
+    assert said(Ended(3, on_trial=True)) == "exited with 3"
+    assert said(Ended(SEGV, on_trial=True)) == "ended by SIGSEGV"
+    assert said(Ended(-200, on_trial=True, why="was late")) == "was late (ended by signal 200)"
