@@ -59,6 +59,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         drawing.add_arguments(chart)
         chart.set_defaults(do=drawing.run)
 
+    release = commands.add_parser("release", help="make, sign and check releases (for maintainers)")
+    if "release" in words:
+        from agent.release import commands as releasing
+
+        releasing.add_arguments(release)
+        release.set_defaults(do=releasing.run)
+
+    self_check = commands.add_parser(
+        "self-check", help="load all that the agent may ever need, and say whether it can be"
+    )
+    self_check.set_defaults(do=_self_check)
+
     reference = commands.add_parser("reference", help="write the generated reference pages")
     reference.set_defaults(do=_reference)
     return parser
@@ -79,6 +91,9 @@ def _health(_: argparse.Namespace) -> int:
         return 1
     states = health.get("states")
     shown = ", ".join(f"{k} {v}" for k, v in states.items()) if isinstance(states, dict) else ""
+    version = health.get("version")
+    if isinstance(version, str):
+        shown += f"; release {version}" + (" on trial" if health.get("on_trial") else "")
     print(f"{'alive' if health.get('alive') else 'stalled'}: {shown}")
     return 0 if health.get("alive") else 1
 
@@ -101,6 +116,12 @@ def _reference(_: argparse.Namespace) -> int:
 
     reference.write()
     return exit_codes.STOPPED
+
+
+def _self_check(_: argparse.Namespace) -> int:
+    from agent import self_check
+
+    return self_check.run()
 
 
 def _seconds(text: str) -> float:

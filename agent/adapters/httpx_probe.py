@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import httpx
 
 from agent import __version__
 from agent.adapters.http_errors import TooManyRedirects, explain
+from agent.adapters.http_proxy import proxy_for
 from agent.core.health_checks import HealthCheck
 from agent.core.health_results import Answered, Outcome, Unanswered
 from agent.core.redirects import may_be_told, redirected
@@ -85,7 +84,7 @@ class HttpxProbe:
     async def _ask(
         self, method: str, url: str, headers: Headers, verify_tls: bool, until_s: float
     ) -> _Answer:
-        transport = self._transport(verify_tls, _proxy_for(httpx.URL(url)))
+        transport = self._transport(verify_tls, _proxy_of(url))
         async with asyncio.timeout_at(until_s):
             response = await _send(transport, method, url, headers)
         at_s = asyncio.get_running_loop().time()
@@ -148,20 +147,9 @@ def _completed(headers: Headers) -> Headers:
     return [*headers, *(ours for ours in OUR_HEADERS if ours[0].lower() not in given)]
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
-    """The URL of the proxy that the environment demands for `url`, None for none: as for the server itself."""
-    if _is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+def _proxy_of(url: str) -> str | None:
+    parts = httpx.URL(url)
+    return proxy_for(parts.scheme, parts.host)
 
 
 @cache

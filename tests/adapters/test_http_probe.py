@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fakes.http_server import Answer, Asked, saying, self_signed_in, serving
+from certificates import self_signed
+from fakes.http_server import Answer, Asked, saying, serving
 
 from agent.adapters.http_errors import explain
 from agent.adapters.http_probe import LazyHttpProbe
@@ -321,15 +322,15 @@ async def test_what_is_no_http(probe: LazyHttpProbe, said: bytes) -> None:
 
 
 @pytest.fixture
-def self_signed(tmp_path: Path) -> ssl.SSLContext:
-    return self_signed_in(tmp_path)
+def vouched_for_by_itself(tmp_path: Path) -> ssl.SSLContext:
+    return self_signed(tmp_path)[0]
 
 
 async def test_a_certificate_nobody_vouches_for(
-    probe: LazyHttpProbe, self_signed: ssl.SSLContext
+    probe: LazyHttpProbe, vouched_for_by_itself: ssl.SSLContext
 ) -> None:
     """It is refused, unless the check says that it does not matter; and that holds for this check only."""
-    async with serving(OK, self_signed) as server:
+    async with serving(OK, vouched_for_by_itself) as server:
         careless, careful = check(server.url(), verify_ssl=False), check(server.url())
         assert told(careless, await probe.probe(careless)) == ""
         assert told(careful, await probe.probe(careful)) == (

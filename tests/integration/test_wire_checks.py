@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.http_server import Asked, saying, self_signed_in, serving
+from certificates import self_signed
+from fakes.http_server import Asked, saying, serving
 from integration.served import Served, serve
 
 from agent.hub.server import Hub
@@ -118,7 +119,7 @@ async def test_all_that_can_be_configured(served: Served, tmp_path: Path) -> Non
     async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await (moved if asked.path.startswith("/old") else found)(asked, writer)
 
-    async with serving(answer) as site, serving(found, self_signed_in(tmp_path)) as safe:
+    async with serving(answer) as site, serving(found, self_signed(tmp_path)[0]) as safe:
         basic = '{"type": "basic", "username": "u", "password": "p"}'
         bearer = '{"type": "bearer", "token": "t"}'
         checks = [

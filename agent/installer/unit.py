@@ -1,0 +1,75 @@
+"""The systemd unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.installer.places import ENGINE_GROUP, USER, Places
+
+STATE_PARENT = Path("/var/lib")
+"""Where systemd makes and owns data directories by name."""
+
+
+def unit(places: Places, python: Path) -> str:
+    """The text of dockmon-agent.service.
+
+    Args:
+        python: The interpreter that the release is made for.
+    """
+    return f"""\
+[Unit]
+Description=DockMon Agent: connects this Docker host to a DockMon server
+After=network-online.target docker.service
+Wants=network-online.target
+# It always comes back: there is no number of failures after which systemd is to give up.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={python} -I -S -B {places.root}/launcher
+Environment=DATA_PATH={places.data} HOME={places.data}
+EnvironmentFile={places.settings_file}
+Restart=always
+RestartSec=1
+# The launcher's own signs of life; it watches the agent itself, and more closely.
+WatchdogSec=30
+TimeoutStartSec=90
+TimeoutStopSec=20
+KillMode=control-group
+
+User={USER}
+SupplementaryGroups={ENGINE_GROUP}
+UMask=0077
+{_data_directory(places.data)}
+RuntimeDirectory=dockmon-agent
+RuntimeDirectoryMode=0755
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _data_directory(data: Path) -> str:
+    if data != STATE_PARENT and data.is_relative_to(STATE_PARENT):
+        return f"StateDirectory={data.relative_to(STATE_PARENT)}\nStateDirectoryMode=0700"
+    return f"ReadWritePaths={data}"
