@@ -10,26 +10,33 @@ from dataclasses import dataclass
 from agent.core.backoff import Backoff
 from agent.core.chart import Chart
 from agent.core.engine_watch import EngineWatch
-from agent.core.lifecycle import Lifecycle
+from agent.core.identity import Identity
+from agent.core.lifecycle import Lifecycle, UpdateRequest
+from agent.core.machine import Event
 from agent.core.stats_link import StatsLink as StatsLinkMachine
 from agent.features import self_update
 from agent.ports import (
+    AtWork,
     Beat,
     Clock,
     Engine,
     Features,
     Host,
+    Json,
+    Launcher,
     SampleSink,
     SelfUpdate,
     Server,
     Services,
     Store,
 )
+from agent.runtime.at_work import AtWork as AtWorkHere
 from agent.runtime.delivery import Delivery
 from agent.runtime.dispatcher import Dispatcher
 from agent.runtime.engine_activities import EngineActivities
 from agent.runtime.engine_status import EngineStatus
 from agent.runtime.event_buffer import EventBuffer
+from agent.runtime.proving import Proving
 from agent.runtime.region import Region
 from agent.runtime.registrar import Credentials, Presentation, Registrar
 from agent.runtime.reporter import Reporter
@@ -37,6 +44,9 @@ from agent.runtime.runtime import Runtime
 from agent.runtime.session import Session
 from agent.runtime.stats_link import StatsLink
 from agent.runtime.vacant import Vacant
+
+MakeSelfUpdate = Callable[[Services, AtWork, Callable[[Event, str | None], None]], SelfUpdate]
+"""Given what features may use, what is under way, and a way to tell charts (by name; None: all of them)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Ports:
     Attributes:
         server: Where the session is.
         history: Makes the endpoint that takes statistics, given the token to show there.
+        launcher: Who started us; None where nobody did.
+        own: ID and name of the container we run in; both "" natively.
     """
 
     server: Server
@@ -53,10 +65,12 @@ class Ports:
     engine: Engine
     store: Store
     host: Host
-    update: SelfUpdate
+    update: MakeSelfUpdate
     beat: Beat
     clock: Clock
     rng: random.Random
+    launcher: Launcher | None = None
+    own: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +108,21 @@ def assemble(
     delivery = Delivery(session, ports.store, clock=ports.clock)
     history = StatsLink(ports.history)
 
-    made = features(
-        Services(
-            engine=ports.engine,
-            store=ports.store,
-            channel=session,
-            clock=ports.clock,
-            rng=_own(ports.rng),
-            detach=runtime.detach,
-            conduct=runtime.conduct,
-            news=delivery.journalled,
-            self_update=self_update.begin(
-                ports.update, lambda event: runtime.post(event, chart="lifecycle")
-            ),
-        ),
-        history,
+    async def begin_update(request: UpdateRequest) -> Json:
+        return await begin(request)
+
+    services = Services(
+        engine=ports.engine,
+        store=ports.store,
+        channel=session,
+        clock=ports.clock,
+        rng=_own(ports.rng),
+        detach=runtime.detach,
+        conduct=runtime.conduct,
+        news=delivery.journalled,
+        self_update=begin_update,
     )
+    made = features(services, history)
     dispatcher = Dispatcher(
         session,
         ports.store,
@@ -118,7 +131,13 @@ def assemble(
         listeners=made.listeners,
         detach=runtime.detach,
         clock=ports.clock,
+        answered=lambda command_id: update.answered(command_id),
     )
+
+    def welcomed(identity: Identity) -> None:
+        history.welcomed(identity)
+        update.registered()
+
     registrar = Registrar(
         session,
         ports.store,
@@ -128,11 +147,11 @@ def assemble(
         presentation,
         capabilities=lambda facts: {
             **made.capabilities(facts),
-            "self_update": ports.update.available,
+            "self_update": update.available,
         },
         credentials=credentials,
         learn=learn,
-        welcomed=history.welcomed,
+        welcomed=welcomed,
     )
     lifecycle = Region(
         Lifecycle(Chart.load("lifecycle"), backoff=backoff, rng=ports.rng),
@@ -141,7 +160,7 @@ def assemble(
             "register": registrar.register,
             "stay": registrar.stay,
             "await_retry": registrar.await_retry,
-            "follow_update": ports.update.follow,
+            "follow_update": lambda request: update.follow(request),
         },
         resources={
             "session": session,
@@ -175,7 +194,19 @@ def assemble(
     )
     for region in (lifecycle, engine, statistics):
         runtime.add(region)
+    at_work = AtWorkHere(runtime, session, dispatcher, delivery, status)
+    update = ports.update(services, at_work, lambda event, chart: runtime.post(event, chart=chart))
+    begin = self_update.begin(update, lambda event: runtime.post(event, chart="lifecycle"))
     runtime.observe(Reporter().observe)
+    if ports.launcher is not None:
+        proving = Proving(
+            ports.launcher,
+            ports.store,
+            own=ports.own,
+            detach=runtime.detach,
+            news=delivery.journalled,
+        )
+        runtime.observe(proving.observe)
     return Agent(runtime, session, dispatcher, delivery, status)
 
 

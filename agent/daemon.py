@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -10,6 +11,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from agent import __version__, exit_codes, logs, settings
@@ -18,21 +20,37 @@ from agent.adapters.beat import Watchdog, health_socket
 from agent.adapters.engine.client import DockerEngine
 from agent.adapters.engine.endpoint import Endpoint, EndpointError
 from agent.adapters.host import LinuxHost
+from agent.adapters.launcher_link import LauncherLink, launcher_link
+from agent.adapters.native_release import fetch as fetch_release
 from agent.adapters.no_update import NoSelfUpdate
 from agent.adapters.own_container import find_own_container
+from agent.adapters.registry_logins import login_from
+from agent.adapters.release_slots import ReleaseSlots
 from agent.adapters.store import SqliteStore
 from agent.adapters.websocket import WebSocketServer, tls_context
-from agent.assembly import Agent, Ports, assemble
+from agent.assembly import Agent, MakeSelfUpdate, Ports, assemble
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
+from agent.core.launch import NoLaunch
 from agent.core.machine import StopRequested
 from agent.equipment import equipped
 from agent.features.catalogue import Equipment, catalogue
-from agent.ports import DialFailed, StoreError
+from agent.features.self_update import SelfUpdates, UpdateTools
+from agent.ports import DialFailed, EngineError, ReleaseRefused, StoreError
 from agent.runtime.registrar import Presentation
+
+OWN_NAME_S = 5.0
 
 STOP_S = 5.0
 """`docker stop` waits ten seconds before it kills. What has not ended by half of that is cut off."""
+
+KEYS_DIR = Path("/opt/dockmon-agent/keys")
+"""Where the root public keys are, if the launcher does not say."""
+
+NO_LAUNCHER = (
+    "the agent was not started by its launcher: start the image without a command of your own, "
+    "then it can replace itself; until then pull the new image and recreate the container"
+)
 
 log = logging.getLogger("agent")
 
@@ -56,7 +74,12 @@ def run(environ: Mapping[str, str]) -> int:
     for warning in loaded.warnings:
         log.warning("%s", warning)
     logs.fact(log, logging.INFO, "DockMon agent starts", version=__version__, server=chosen.url)
-    agent = _Daemon(environ, chosen, redactor, tls, endpoint)
+    try:
+        link = launcher_link(environ)
+    except (NoLaunch, OSError) as error:
+        log.warning("what the launcher told cannot be read, so nothing is updated: %s", error)
+        link = None
+    agent = _Daemon(environ, chosen, redactor, tls, endpoint, link)
     try:
         return asyncio.run(agent.main())
     except ExceptionGroup as defects:
@@ -73,7 +96,9 @@ class _Daemon:
         redactor: logs.Redactor,
         tls: ssl.SSLContext,
         endpoint: Endpoint,
+        link: LauncherLink | None,
     ) -> None:
+        self._link = link
         self._environ, self._settings, self._redactor = environ, chosen, redactor
         self._tls, self._endpoint = tls, endpoint
 
@@ -101,8 +126,13 @@ class _Daemon:
         return exit_codes.STOPPED
 
     async def _run(self, engine: DockerEngine, store: SqliteStore, equipment: Equipment) -> None:
-        watchdog = Watchdog()
-        agent = self._assemble(engine, store, equipment, watchdog)
+        link = self._link
+        watchdog = Watchdog(
+            about=_about(link), heartbeat=link.heartbeat if link is not None else lambda: None
+        )
+        update = await self._updates(equipment)
+        name = await _own_name(engine, equipment)
+        agent = self._assemble(engine, store, equipment, watchdog, update, name)
         loop = asyncio.get_running_loop()
 
         def stop(name: str) -> None:
@@ -111,14 +141,65 @@ class _Daemon:
 
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
+        # What is here stays: each full collection would look through all of it again, on the loop, for 15 ms or more.
+        gc.collect()
+        gc.freeze()
         try:
+            if link is not None:
+                await link.open(lambda: stop("the launcher has gone"))
             async with health_socket(watchdog):
                 await agent.runtime.run()
         finally:
             watchdog.stop()
+            if link is not None:
+                link.close()
+
+    async def _updates(self, equipment: Equipment) -> MakeSelfUpdate:
+        """What can be updated here; if nothing can, that is said once."""
+        link, chosen = self._link, self._settings
+        if link is None:
+            log.info("the agent does not update itself: %s", NO_LAUNCHER)
+            return lambda *_: NoSelfUpdate(NO_LAUNCHER)
+        launch = link.launch
+        if launch.update_dir is None:
+            why = launch.why_no_updates or "there is no volume for releases"
+            log.warning("the agent does not update itself: %s", why)
+            return lambda *_: NoSelfUpdate(
+                f"{why}; or pull the new image and recreate the container"
+            )
+        releases = ReleaseSlots(
+            Path(launch.update_dir),
+            Path(launch.keys_dir) if launch.keys_dir else KEYS_DIR,
+            launcher_api=launch.launcher_api,
+            environ=self._environ,
+            fetch=partial(fetch_release, ca_cert=chosen.ca_cert),
+        )
+        try:
+            why = launch.why_no_updates or await releases.obstacle()
+        except ReleaseRefused as refused:
+            why = str(refused)
+        if why:
+            log.warning("the agent does not update itself: %s", why)
+        elif equipment.own is None:
+            log.info("self_update is reported false: this agent does not run in a container")
+        tools = UpdateTools(
+            launcher=link,
+            releases=releases,
+            own=equipment.own,
+            repositories=chosen.update_repositories,
+            login=login_from(chosen.update_registry_auth_file, self._redactor.learn),
+            why_not=why,
+        )
+        return lambda services, at_work, post: SelfUpdates(services, tools, at_work, post)
 
     def _assemble(
-        self, engine: DockerEngine, store: SqliteStore, equipment: Equipment, watchdog: Watchdog
+        self,
+        engine: DockerEngine,
+        store: SqliteStore,
+        equipment: Equipment,
+        watchdog: Watchdog,
+        update: MakeSelfUpdate,
+        name: str,
     ) -> Agent:
         chosen, tls = self._settings, self._tls
         return assemble(
@@ -128,10 +209,12 @@ class _Daemon:
                 engine=engine,
                 store=store,
                 host=LinuxHost(contained=equipment.own is not None),
-                update=NoSelfUpdate(),
+                update=update,
                 beat=watchdog,
                 clock=utcnow,
                 rng=random.Random(),  # noqa: S311  jitter, no secret
+                launcher=self._link,
+                own=(equipment.own.id if equipment.own is not None else "", name),
             ),
             Presentation(
                 version=__version__,
@@ -144,6 +227,29 @@ class _Daemon:
             features=lambda services, history: catalogue(services, equipment, history),
             learn=self._redactor.learn,
         )
+
+
+def _about(link: LauncherLink | None) -> dict[str, object]:
+    """For whoever asks how we are: what runs, and what the image brought."""
+    if link is None:
+        return {"version": __version__}
+    running, baked = link.launch.running, link.launch.baked
+    return {
+        "version": __version__,
+        "baked_version": baked.version,
+        "slot": running.build_id if running.source == "slot" else None,
+        "on_trial": running.on_trial,
+    }
+
+
+async def _own_name(engine: DockerEngine, equipment: Equipment) -> str:
+    if equipment.own is None:
+        return ""
+    try:
+        own = await engine.inspect_container(equipment.own.id, deadline_s=OWN_NAME_S)
+    except EngineError:
+        return ""
+    return str(own.get("Name") or "").removeprefix("/")
 
 
 def _end_by_force(loop: asyncio.AbstractEventLoop) -> None:

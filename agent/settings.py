@@ -26,6 +26,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.core.durations import parse_boolean, parse_duration_s
+from agent.core.image_reference import InvalidReference
+from agent.core.self_update_rules import repositories
 
 MAX_TEXT = 255
 """The longest token and the longest host name the server takes, in characters."""
@@ -138,6 +140,15 @@ def _protocol_version(text: str) -> str:
     return text
 
 
+def _repositories(text: str) -> tuple[str, ...]:
+    try:
+        return repositories(text)
+    except InvalidReference as invalid:
+        raise ValueError(
+            f"an entry {invalid}: write repositories like registry.example.com/team/dockmon-agent"
+        ) from None
+
+
 ServerUrl = Annotated[str, AfterValidator(_server_url), Form("URL: http, https, ws or wss")]
 Token = Annotated[SecretStr, BeforeValidator(_token), Form("token, at most 255 characters")]
 EngineUrl = Annotated[
@@ -161,6 +172,11 @@ LogLevel = Annotated[
 ]
 ProtocolVersion = Annotated[
     str, AfterValidator(_protocol_version), Form("text, at most 20 characters")
+]
+
+
+Repositories = Annotated[
+    tuple[str, ...], BeforeValidator(_repositories), Form("repositories, separated by commas")
 ]
 
 
@@ -281,6 +297,24 @@ class Settings(BaseSettings):
         alias="UPDATE_TIMEOUT",
         description="Checked and otherwise unused, as in the Go agent; the server sets the time "
         "limits of an update.",
+    )
+    update_repositories: Repositories = Field(
+        (),
+        alias="UPDATE_REPOSITORIES",
+        description="Repositories that the agent's own image may come from when it updates itself. "
+        "Everything else is refused, whoever asks.",
+        json_schema_extra={"default": "the running image's repository"},
+    )
+    update_registry_auth_file: AnyPath | None = Field(
+        None,
+        alias="UPDATE_REGISTRY_AUTH_FILE",
+        description="Docker `config.json` whose `auths` are shown to the registry of the agent's own image. "
+        "Read anew for each update; one that cannot be used is warned of.",
+    )
+    ignore_slots: Boolean = Field(
+        False,
+        alias="AGENT_IGNORE_SLOTS",
+        description="For the launcher: run the image's own release, whatever is installed on the volume.",
     )
     log_level: LogLevel = Field(
         "info",

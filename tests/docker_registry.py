@@ -36,7 +36,7 @@ class DockerRegistry:
 
     def __init__(self) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="dmreg", dir="/tmp"))
-        self._port = _free_port()
+        self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
     @staticmethod
@@ -113,7 +113,7 @@ class DockerRegistry:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -136,7 +136,7 @@ class Containers:
     def __init__(self, client: docker.APIClient, image: str = IMAGE) -> None:
         self._client = client
         self._image = image
-        self._run = secrets.token_hex(4)
+        self.run_id = secrets.token_hex(4)
 
     def create(
         self,
@@ -159,7 +159,7 @@ class Containers:
             **{"image": self._image, **config},
             command=list(command),
             name=full_name,
-            labels={**(labels or {}), LABEL: "1", RUN_LABEL: self._run},
+            labels={**(labels or {}), LABEL: "1", RUN_LABEL: self.run_id},
             host_config=self._client.create_host_config(**{"network_mode": "none", **(host or {})}),
         )
         return Container(created["Id"], full_name)
@@ -171,7 +171,7 @@ class Containers:
         return container
 
     def remove_all(self) -> None:
-        mine = {"label": [f"{RUN_LABEL}={self._run}"]}
+        mine = {"label": [f"{RUN_LABEL}={self.run_id}"]}
         for found in self._client.containers(all=True, filters=mine):
             # Gone since the list was made: a test's --rm container, or one being removed.
             with contextlib.suppress(docker.errors.NotFound):

@@ -54,6 +54,9 @@ def test_a_url_is_enough() -> None:
         "host_stacks_dir": None,
         "stats_interval_s": 1.0,
         "update_timeout_s": 120.0,
+        "update_repositories": (),
+        "update_registry_auth_file": None,
+        "ignore_slots": False,
         "log_level": "info",
         "log_json": True,
     }
@@ -80,6 +83,9 @@ def test_every_variable_is_read_under_its_name() -> None:
         "HOST_STACKS_DIR": "/volume1/stacks",
         "STATS_INTERVAL": "500ms",
         "UPDATE_TIMEOUT": "2m",
+        "UPDATE_REPOSITORIES": "registry.example.com/team/agent, me/agent,",
+        "UPDATE_REGISTRY_AUTH_FILE": "/run/secrets/config.json",
+        "AGENT_IGNORE_SLOTS": "1",
         "LOG_LEVEL": "DEBUG",
         "LOG_JSON": "F",
     }
@@ -104,6 +110,9 @@ def test_every_variable_is_read_under_its_name() -> None:
         "host_stacks_dir": Path("/volume1/stacks"),
         "stats_interval_s": 0.5,
         "update_timeout_s": 120.0,
+        "update_repositories": ("registry.example.com/team/agent", "docker.io/me/agent"),
+        "update_registry_auth_file": Path("/run/secrets/config.json"),
+        "ignore_slots": True,
         "log_level": "debug",
         "log_json": False,
     }
@@ -388,6 +397,8 @@ def test_any_variable_may_come_from_a_file(name: str, tmp_path: Path) -> None:
         "RECONNECT_MAX": "3m",
         "STATS_INTERVAL": "2s",
         "UPDATE_TIMEOUT": "3m",
+        "UPDATE_REPOSITORIES": "me/agent",
+        "AGENT_IGNORE_SLOTS": "true",
         "LOG_LEVEL": "warn",
         "LOG_JSON": "false",
     }.get(name, "/x")

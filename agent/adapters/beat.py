@@ -8,14 +8,18 @@ import faulthandler
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 STALLED_AFTER_S = 30
 """A loop that has not moved for this long will not move again. The container's restart policy does the rest."""
 
-HEALTH_SOCKETS = (Path("/run/dockmon-agent/health.sock"), Path("/run/dockmon-agent.sock"))
-"""Tried in this order: the first directory belongs to the image, the second is root's."""
+HEALTH_SOCKETS = (
+    Path("/run/dockmon-agent/health.sock"),
+    Path("/run/dockmon-agent.sock"),
+    Path("/tmp/dockmon-agent-health.sock"),  # noqa: S108  whoever binds it first answers for this machine only
+)
+"""Tried in this order: the first directory belongs to the image, the second is root's, the third is for all others."""
 
 log = logging.getLogger("agent.health")
 
@@ -25,10 +29,19 @@ class Watchdog:
 
     Args:
         stalled_after_s: Whole seconds without a pulse after which every thread's stack is told and the process ends.
+        about: What else whoever asks is told of us.
+        heartbeat: Called with each pulse.
     """
 
-    def __init__(self, *, stalled_after_s: int = STALLED_AFTER_S) -> None:
+    def __init__(
+        self,
+        *,
+        stalled_after_s: int = STALLED_AFTER_S,
+        about: Mapping[str, object] | None = None,
+        heartbeat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._stalled_after_s = stalled_after_s
+        self._about, self._heartbeat = dict(about or {}), heartbeat
         self._states: Mapping[str, str] = {}
         self._pulsed_s = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -37,6 +50,7 @@ class Watchdog:
         faulthandler.dump_traceback_later(self._stalled_after_s, exit=True)
         self._loop = asyncio.get_running_loop()
         self._states, self._pulsed_s = states, self._loop.time()
+        self._heartbeat()
 
     def stop(self) -> None:
         faulthandler.cancel_dump_traceback_later()
@@ -45,7 +59,12 @@ class Watchdog:
         """Alive means that the charts still decide; whether the server is reachable is another question."""
         age_s = self._loop.time() - self._pulsed_s if self._loop is not None else None
         alive = age_s is not None and age_s < self._stalled_after_s
-        return {"alive": alive, "states": dict(self._states), "pulse_age_s": age_s}
+        return {
+            "alive": alive,
+            "states": dict(self._states),
+            "pulse_age_s": age_s,
+            **self._about,
+        }
 
 
 class _Answer(asyncio.Protocol):

@@ -11,10 +11,22 @@ REASON = (
 
 
 class NoSelfUpdate:
+    """Args: why not, and what to do by hand."""
+
     available = False
 
+    def __init__(self, reason: str = REASON) -> None:
+        self._reason = reason
+
     async def admit(self, request: UpdateRequest) -> None:
-        raise CommandFailed(REASON)
+        raise CommandFailed(self._reason)
+
+    async def agreed(self, request: UpdateRequest) -> None:
+        raise AssertionError("nothing is admitted")
+
+    def answered(self, command_id: str) -> None: ...
+
+    def registered(self) -> None: ...
 
     async def follow(self, request: UpdateRequest) -> UpdateFailed:
-        return UpdateFailed(REASON)
+        return UpdateFailed(self._reason)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -36,6 +38,11 @@ LOOK_S = 1.0
 
 HANG_UP_S = 5.0
 """After the close frames the server hangs up. If it does not, we do, and still know the code it gave."""
+
+
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_FEWEST_ROOTS = 50
+"""A directory with fewer is not the system's list but what somebody added to it."""
 
 
 class _BatchingConnection(ClientConnection):
@@ -212,7 +219,8 @@ def tls_context(ca_cert: Path | None, *, skip_verify: bool) -> ssl.SSLContext:
     Raises:
         DialFailed: `ca_cert` cannot be read or is not a certificate.
     """
-    context = ssl.create_default_context()
+    directory = _certificate_directory(ssl.get_default_verify_paths())
+    context = ssl.create_default_context(capath=directory)  # None: all of the system's, at once
     # Newer Pythons demand extensions that certificates people make for themselves often lack.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca_cert is not None:
@@ -226,6 +234,21 @@ def tls_context(ca_cert: Path | None, *, skip_verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _certificate_directory(paths: ssl.DefaultVerifyPaths) -> str | None:
+    """Where OpenSSL looks a root up when it needs it, if the system has all of them there under their hashes.
+
+    The other way is one file with all of them, of which 150 are read and kept: more than a megabyte for one server.
+    """
+    if not paths.capath or paths.openssl_cafile_env in os.environ:
+        return None  # whoever names a file wants that file
+    try:
+        with os.scandir(paths.capath) as entries:
+            hashed = sum(_HASHED.fullmatch(entry.name) is not None for entry in entries)
+    except OSError:
+        return None
+    return paths.capath if hashed >= _FEWEST_ROOTS else None
 
 
 def _fragments(message: bytes) -> Iterator[bytes]:

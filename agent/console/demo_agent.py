@@ -52,7 +52,7 @@ def demo_agent(
             engine=engine,
             store=store,
             host=LinuxHost(contained=False),
-            update=NoSelfUpdate(),
+            update=lambda *_: NoSelfUpdate(),
             beat=QuietBeat(),
             clock=utcnow,
             rng=random.Random(SEED),  # noqa: S311  jitter, no secret

@@ -22,11 +22,18 @@ SLOW_RETRY_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class UpdateRequest:
-    """A `self_update` command that was accepted. `command_id` is whose reply is still owed."""
+    """A command that asks for another release of the agent. `command_id` is whose reply is still owed.
+
+    `command` is its name on the wire. `binary_url` and `checksum` (hex SHA-256) are for agents that are no containers;
+    "" where they were not given.
+    """
 
     command_id: str
     image: str
     version: str
+    command: str = "self_update"
+    binary_url: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,11 @@ class UpdateFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateUnneeded(Event):
+    """It is the release that runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Briefing of `await_reason`: after a refusal only a change or `retry_in_s` counts, else any engine does."""
 
@@ -166,7 +178,11 @@ class Lifecycle(ChartMachine):
         self.memory = replace(self.memory, update=event.request)
 
     def decline_update(self, event: Event) -> None:
-        self.note("warning", "an update is already in progress; this one is declined")
+        self.note("warning", f"no update can begin in state {self.state}; it is declined")
+
+    def forget_update(self, event: Event) -> None:
+        self.memory = replace(self.memory, update=None)
+        self.note("info", "the release asked for is the one that runs")
 
     def report_update(self, event: Event) -> None:
         why = event.reason if isinstance(event, UpdateFailed) else "it took too long"

@@ -220,6 +220,24 @@ class Hub:
         """The host's "update agent" button: it offers another product's image, and waits for nothing but the answer."""
         return await self.updates.update_agent(host_id, version)
 
+    async def self_update(
+        self,
+        host_id: str,
+        image: str,
+        version: str,
+        *,
+        binary_url: str | None = None,
+        checksum: str | None = None,
+    ) -> Answer:
+        """Asks the agent to become that release: an image, or a file with its SHA-256. Waits for the answer only."""
+        payload = {
+            "image": image,
+            "version": version,
+            "binary_url": binary_url,
+            "checksum": checksum,
+        }
+        return await self.updates.self_update(host_id, payload)
+
     async def deploy(self, host_id: str, request: DeployRequest) -> Deployment:
         """Starts a deployment, and returns once it is acknowledged or failed; `Deployment.done` waits for its end."""
         return await self.deployments.deploy(host_id, request)
@@ -293,7 +311,7 @@ class Hub:
                 "update_progress": self.update_progress.take,
                 "update_layer_progress": self.layer_progress.take,
                 "update_complete": self.updates.take_complete,
-                "selfupdate_progress": self._log.take_self_update,
+                "selfupdate_progress": self.updates.take_self_update,
                 "deploy_progress": self.deployments.take_progress,
                 "deploy_complete": self.deployments.take_complete,
                 "shell_data": self.shells.take,
@@ -301,7 +319,7 @@ class Hub:
             },
             messages={
                 "stats": self.metrics.take_figures,
-                "heartbeat": _heartbeat,
+                "heartbeat": self._heartbeat,
                 "error": self._log.take_error,
                 "progress": self.agent_progress.take,
             },
@@ -320,6 +338,6 @@ class Hub:
         if len(self.complaints) < MAX_COMPLAINTS:
             self.complaints.append((host_id, text))
 
-
-def _heartbeat(host: Host, _: Any) -> None:
-    host.last_seen_at = utcnow()
+    def _heartbeat(self, host: Host, _: Any) -> None:
+        host.last_seen_at = utcnow()
+        self.updates.take_heartbeat(host)

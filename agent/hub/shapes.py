@@ -177,8 +177,8 @@ class UpdateComplete(Shape):
 
 
 class SelfUpdateProgress(Shape):
-    stage: str
-    message: str
+    stage: Annotated[str, Field(pattern="^[a-z_]+$")]
+    message: Annotated[str, Field(min_length=1)]
     error: str | None = None
 
 

@@ -15,7 +15,13 @@ from agent.hub.event_log import EventLog
 from agent.hub.host import Host
 from agent.hub.inventory import short_id
 from agent.hub.replies import RequestFailed
-from agent.hub.shapes import SHORT_ID_LENGTH, UpdateComplete, read
+from agent.hub.shapes import (
+    SHORT_ID_LENGTH,
+    Dropped,
+    SelfUpdateProgress,
+    UpdateComplete,
+    read,
+)
 
 COMPLETE_WITHIN_S = 300.0
 """From the acknowledgement on."""
@@ -64,6 +70,9 @@ class Updates:
         self.completed: deque[Completed] = deque(maxlen=COMPLETED_KEPT)
         self._hosts, self._request, self._log = hosts, request, log
         self._pending: dict[tuple[str, str], asyncio.Future[UpdateComplete]] = {}
+        self._restarting: dict[
+            str, int
+        ] = {}  # by host ID: its connections when it agreed to update itself
 
     async def update(
         self,
@@ -100,10 +109,28 @@ class Updates:
             "binary_url": f"{AGENT_RELEASES}/v{version}/{AGENT_IMAGE}-linux-amd64",
             "checksum": None,
         }
+        return await self.self_update(host_id, payload)
+
+    async def self_update(self, host_id: str, payload: Mapping[str, Any]) -> Answer:
+        """What `Hub.self_update` says."""
         try:
-            return Answer(OK, await self._request(host_id, "self_update", payload))
+            answer = await self._request(host_id, "self_update", dict(payload))
         except RequestFailed as failed:
             return failure("self_update", failed)
+        self._restarting[host_id] = self._hosts[host_id].connections
+        return Answer(OK, answer)
+
+    def take_self_update(self, host: Host, payload: Any) -> None:
+        """Of its end at the latest: a failed one, or one that was complete, restarts nothing."""
+        progress = read(SelfUpdateProgress, payload)
+        if progress.error or progress.stage == "complete":
+            self._restarting.pop(host.id, None)
+        self._log.take_self_update(host, payload)
+
+    def take_heartbeat(self, host: Host) -> None:
+        """Between its word that it updates itself and its restart it would be taken for one that is back."""
+        if self._restarting.get(host.id) == host.connections:
+            raise Dropped("heartbeat: the server takes it for the end of the self_update under way")
 
     def take_complete(self, host: Host, payload: Any) -> None:
         """It is always taken for a success; without a pending update it only makes an entry in the log."""
@@ -152,6 +179,7 @@ class Updates:
         }
         try:
             await self._request(host_id, "self_update", payload)
+            self._restarting[host_id] = self._hosts[host_id].connections
             async with asyncio.timeout(COMPLETE_WITHIN_S):
                 while not self._seems_back(host_id):
                     await asyncio.sleep(LOOK_EVERY_S)

@@ -48,10 +48,19 @@ from agent.ports.objects import (
     Json,
 )
 from agent.ports.ourselves import (
+    AtWork,
     Beat,
     Host,
     HostLook,
     SelfUpdate,
+)
+from agent.ports.releases import (
+    Launcher,
+    LauncherSilent,
+    Release,
+    ReleaseRefused,
+    Releases,
+    Switch,
 )
 from agent.ports.server import (
     Channel,
@@ -76,6 +85,7 @@ from agent.ports.telemetry import (
 
 __all__ = [
     "Activity",
+    "AtWork",
     "Batch",
     "Beat",
     "Channel",
@@ -109,6 +119,8 @@ __all__ = [
     "HostMeter",
     "HttpProbe",
     "Json",
+    "Launcher",
+    "LauncherSilent",
     "Link",
     "LinkClosed",
     "LinkStalled",
@@ -116,6 +128,9 @@ __all__ = [
     "Priority",
     "Project",
     "RegistryAuth",
+    "Release",
+    "ReleaseRefused",
+    "Releases",
     "Resource",
     "SampleSink",
     "Scope",
@@ -126,6 +141,7 @@ __all__ = [
     "StatsSource",
     "Store",
     "StoreError",
+    "Switch",
     "Terminal",
     "TerminalSink",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from agent.ports.objects import Json
+
+T = TypeVar("T")
 
 
 class EngineError(Exception):
@@ -176,6 +178,20 @@ class Engine(Protocol):
 
         `progress` is given each object of the pull's stream (`status`, `id`, `progressDetail`), on the loop's thread.
         A pull that nobody awaits any more is given up.
+        """
+
+    async def distribution(
+        self, image: str, *, deadline_s: float, auth: RegistryAuth | None = None
+    ) -> Json:
+        """What the registry has under a reference: `{"Descriptor": {"digest"}, "Platforms": […]}`."""
+
+    async def archive(
+        self, container: str, path: str, read: Callable[[Iterator[bytes]], T], *, deadline_s: float
+    ) -> T:
+        """A file or directory of a container, running or not, as a tar stream.
+
+        `read` is called on a thread with the stream as it comes; what it returns or raises is returned or raised here.
+        A stream that nobody awaits any more breaks off.
         """
 
     async def create(self, config: Json, name: str | None, *, deadline_s: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.lifecycle import UpdateFailed, UpdateRequest, UpdateStaged
+from agent.core.lifecycle import UpdateFailed, UpdateRequest, UpdateStaged, UpdateUnneeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,41 @@ class SelfUpdate(Protocol):
             CommandFailed: It cannot; the text says why and what to do by hand.
         """
 
-    async def follow(self, request: UpdateRequest) -> UpdateStaged | UpdateFailed:
+    async def agreed(self, request: UpdateRequest) -> None:
+        """Returns when the server may be told that it has begun: what was admitted is staged, or takes its time.
+
+        Raises:
+            CommandFailed: It has failed.
+        """
+
+    def answered(self, command_id: str) -> None:
+        """The server has the reply to this command, whichever it was."""
+
+    def registered(self) -> None:
+        """The server has let us in: time to remove what processes before us left."""
+
+    async def follow(self, request: UpdateRequest) -> UpdateStaged | UpdateFailed | UpdateUnneeded:
         """Carries out what was admitted. Cancelled when the link goes: nothing is switched then."""
+
+
+class AtWork(Protocol):
+    """What the agent has under way, for whoever is about to end it."""
+
+    @property
+    def follows_engine(self) -> bool:
+        """Whether the engine is there and known."""
+
+    async def confirm(self) -> None:
+        """Finds out now what has reached the server; it is found out every few seconds anyway."""
+
+    def under_way(self) -> str:
+        """What should not be interrupted, for people; "" if nothing is."""
+
+    async def drain(self) -> None:
+        """Refuses changes from now on, waits for those under way, delivers what is journalled; each not for ever."""
+
+    def resume(self) -> None:
+        """Takes changes again."""
 
 
 class Beat(Protocol):

@@ -12,7 +12,13 @@ from agent.runtime.session import Session
 
 BATCH = 50
 PACE_S = 0.5
-"""A batch each half second at most: the server works each event off before it reads our next reply."""
+"""For a full batch, and less for fewer: the server works each event off before it reads our next reply."""
+
+BREATH_S = 0.05
+"""Between two batches of whatever size: each is confirmed and noted by itself, which costs as much as its events."""
+
+LOOK_S = 0.1
+"""While somebody waits for the journal to be empty."""
 
 RETRY_STORE_S = 5.0
 
@@ -36,6 +42,17 @@ class Delivery:
         """There is something new to deliver."""
         self._news.set()
 
+    async def flush(self, *, within_s: float) -> bool:
+        """True once nothing is left to deliver; false: the link or the disk did not take part in time."""
+        self._news.set()
+        try:
+            async with asyncio.timeout(within_s):
+                while await self._store.pending(1):
+                    await asyncio.sleep(LOOK_S)
+        except (TimeoutError, StoreError):
+            return False
+        return True
+
     def acquire(self, scope: Scope) -> None:
         self._news.set()
         scope.spawn(self._deliver(), "deliver")
@@ -53,7 +70,7 @@ class Delivery:
             try:
                 await self._mark()
                 while rows := await self._store.pending(BATCH):
-                    paced_s = loop.time() + PACE_S
+                    paced_s = loop.time() + max(BREATH_S, PACE_S * len(rows) / BATCH)
                     at = self._clock()
                     sending = [
                         self._session.put(replies.event(row.kind, row.payload, at), Priority.EVENT)

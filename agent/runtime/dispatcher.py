@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,10 @@ DRAIN_S = 1.0
 LEFTOVER_WAITS_S = 30.0
 """If the server still waits for a reply that a process before us owed, then not for longer than this."""
 
+BUSY = (
+    "busy: the agent is about to be replaced by another release of it; try again in a few seconds"
+)
+
 REFUSAL_WAITS_S = 30.0
 """The shortest that the server waits for anything."""
 
@@ -60,6 +65,7 @@ class Dispatcher:
         operations: Handlers of `type: "container_operation"`, answered flat.
         listeners: Takers of messages that have no reply, by message type.
         detach: Starts a job that belongs to no state.
+        answered: Told the id of each request that changes something, once its reply is known to have arrived.
     """
 
     def __init__(
@@ -72,8 +78,9 @@ class Dispatcher:
         listeners: Mapping[str, Listener],
         detach: Detach,
         clock: Clock,
+        answered: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._session, self._detach = session, detach
+        self._session, self._detach, self._answered = session, detach, answered
         self._once = Once(store, clock=clock)
         self._answers = Answers(session, clock=clock)
         self._commands = {handler.name: handler for handler in commands}
@@ -81,6 +88,10 @@ class Dispatcher:
         self._listeners = listeners
         self._owed = 0
         self._idle = asyncio.Event()
+        self._changes = 0  # of the owed ones, those that change something
+        self._unchanging = asyncio.Event()
+        self._unchanging.set()
+        self._draining = False
         self._leftovers_answered = False
         self.last_asked_s = 0.0
 
@@ -101,6 +112,21 @@ class Dispatcher:
 
     def abort(self) -> None:
         """Nothing to do: the jobs belong to the runtime."""
+
+    # The end of a release
+
+    async def drain(self, *, within_s: float) -> bool:
+        """Refuses what would change something from now on; true once nothing of that kind is under way any more."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(within_s):
+                await self._unchanging.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def resume(self) -> None:
+        self._draining = False
 
     # Taking
 
@@ -148,6 +174,8 @@ class Dispatcher:
             return self._refuse(
                 request, f"{MAX_RUNNING} requests are running already; try again later"
             )
+        if self._draining and handler.repeat is not None:
+            return self._refuse(request, BUSY)
         try:
             payload = handler.payload.model_validate(request.payload)
             waits_s = handler.server_waits_s(payload)
@@ -182,6 +210,7 @@ class Dispatcher:
 
     async def _confirm(self, sent: Sent) -> None:
         if await self._answers.until_confirmed(sent):
+            self._answered(sent.request.id)
             await self._once.answered(sent.request.id)
 
     # Carrying out
@@ -189,13 +218,28 @@ class Dispatcher:
     async def _carry_out(
         self, request: Request, handler: Handler[Any], payload: BaseModel, waits_s: float
     ) -> Sent | None:
-        outcome = await self._outcome(request, handler, payload, waits_s)
+        with self._changing(handler):
+            outcome = await self._outcome(request, handler, payload, waits_s)
         if outcome.error:
             log.warning("%s failed: %s", request.name, outcome.error)
         sent = await self._answers.send(request, outcome, request.received_s + waits_s)
         if handler.repeat is not None:
             return sent
         return sent if sent is not None and self._answers.has_room(sent) else None
+
+    @contextmanager
+    def _changing(self, handler: Handler[Any]) -> Iterator[None]:
+        if handler.repeat is None:
+            yield
+            return
+        self._changes += 1
+        self._unchanging.clear()
+        try:
+            yield
+        finally:
+            self._changes -= 1
+            if not self._changes:
+                self._unchanging.set()
 
     async def _outcome(
         self, request: Request, handler: Handler[Any], payload: BaseModel, waits_s: float

@@ -46,6 +46,21 @@ async def asked(path: Path) -> dict[str, object] | None:
     return await asyncio.get_running_loop().run_in_executor(None, lambda: ask((path,)))
 
 
+async def test_what_runs(path: Path) -> None:
+    """Whoever asks is told which release answers, and each pulse goes to the launcher as well."""
+    beats: list[str] = []
+    watchdog = Watchdog(
+        about={"version": "3.1.0", "on_trial": True}, heartbeat=lambda: beats.append("beat")
+    )
+    async with health_socket(watchdog, (path,)):
+        watchdog.pulse({"lifecycle": "backoff"})
+        told = await asked(path)
+    watchdog.stop()
+    assert told is not None
+    assert (told["version"], told["on_trial"], told["alive"]) == ("3.1.0", True, True)
+    assert beats == ["beat"]
+
+
 async def test_alive_is_what_still_decides(path: Path) -> None:
     """Before its first pulse an agent is not alive; after it, it tells its states."""
     watchdog = Watchdog()

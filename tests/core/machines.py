@@ -67,8 +67,29 @@ from agent.core.lifecycle import (
     UpdateRequest,
     UpdateRequested,
     UpdateStaged,
+    UpdateUnneeded,
 )
 from agent.core.machine import ChartMachine, Crashed, DeadlinePassed, Event, StopRequested
+from agent.core.self_update import (
+    Checked,
+    Cleaned,
+    Drained,
+    FitToRun,
+    Installed,
+    Prepared,
+    PreparedNatively,
+    Pulled,
+    ReadyToSwitch,
+    ReleaseHere,
+    Resolved,
+    RunsAlready,
+    SelfUpdateMachine,
+    Switched,
+    UpdateCancelled,
+    UpdateStepFailed,
+    Verified,
+)
+from agent.core.self_update import Update as UpdateOfAgent
 from agent.core.stats_link import LinkOpened, StatsLink, TokenChanged, TokenKnown
 
 BROKEN = Failure(FailureKind.LOST, "the connection broke, code 1006")
@@ -108,28 +129,45 @@ def compose_deployment() -> Deployment:
     return Deployment(Chart.load("compose_deployment"))
 
 
+RUNNING_BUILD = "0a" * 32
+
+UPDATE_OF_AGENT = UpdateOfAgent(
+    UpdateRequest("c-9", "registry.test/agent:3.1.0", "3.1.0"), RUNNING_BUILD
+)
+
+
+def self_update() -> SelfUpdateMachine:
+    return SelfUpdateMachine(Chart.load("self_update"), UPDATE_OF_AGENT)
+
+
 MACHINES: Mapping[str, Callable[[], ChartMachine]] = {
     "compose_deployment": compose_deployment,
     "container_update": container_update,
     "engine": engine_watch,
     "lifecycle": lifecycle,
+    "self_update": self_update,
     "stats_link": stats_link,
 }
 
 EXAMPLES: Sequence[Event] = (
     AttemptFailed(BROKEN),
     CaughtUp(replayed=3, inferred=0),
+    Checked("3.1.0"),
+    Cleaned(),
     Crashed("register", "ValueError: a defect"),
     CredentialsChanged(),
     DeadlinePassed("register"),
     DependentsMoved(failed=("sidecar",)),
+    Drained(),
     EngineAnswered("ENGN:AAAA", "27.3.1"),
     EngineKnown(),
     EngineLost("the engine does not answer"),
     EngineSilent("no such file"),
     Evicted(lasted_s=5.0),
     FailureReported(),
+    FitToRun(),
     ImagePulled("sha256:" + "1b" * 32),
+    Installed(was_there=False),
     LeftoversRemoved(),
     LinkLost(BROKEN, lasted_s=5.0),
     LinkOpened(),
@@ -138,10 +176,17 @@ EXAMPLES: Sequence[Event] = (
     NewStarted(),
     OldRestored(),
     OldSetAside(),
+    Prepared(),
+    PreparedNatively(),
+    Pulled("registry.test/agent@sha256:" + "1b" * 32, was_there=False),
+    ReadyToSwitch(),
     Refused(Refusal("Invalid registration token", permanent=True)),
     Registered("host-1", "agent-1"),
+    ReleaseHere("5f0c1d9e"),
+    Resolved("registry.test/agent@sha256:" + "1b" * 32, was_there=False),
     RestoreFailed("the name is taken"),
     RetryDue(),
+    RunsAlready(RUNNING_BUILD, "3.1.0"),
     ServerSilent(lasted_s=300.0),
     StackBroughtUp(),
     StackFailed("no such image"),
@@ -159,14 +204,19 @@ EXAMPLES: Sequence[Event] = (
     StreamEnded("the engine closed it"),
     StreamOverran(dropped=8),
     SuccessReported(),
+    Switched(),
     TokenChanged(),
     TokenKnown(),
+    UpdateCancelled("the link was lost"),
     UpdateFailed("the signature is not ours"),
     UpdatePlanned(
         was_running=True, dependents=(SIDECAR,), finish_by=BEGAN_AT + timedelta(minutes=5)
     ),
     UpdateRequested(UpdateRequest("c-1", "dockmon-agent:4.0.0", "4.0.0")),
     UpdateStaged("4.0.0"),
+    UpdateStepFailed("no such image"),
+    UpdateUnneeded(),
+    Verified("2c" * 32, "3.1.0"),
 )
 
 EVENTS: Mapping[str, Event] = {event.trigger: event for event in EXAMPLES}

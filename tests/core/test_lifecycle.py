@@ -252,7 +252,7 @@ def test_an_update_during_an_update_is_declined() -> None:
     assert (
         play
         >> UpdateRequested(OTHER_UPDATE)
-        << Note("warning", "an update is already in progress; this one is declined")
+        << Note("warning", "no update can begin in state updating; it is declined")
     )
     assert (play.machine.state, play.machine.visit) == ("updating", 4)
     assert play.machine.memory.update == UPDATE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from fakes.box import NEVER, Box
 from fakes.container_store import SIGKILLED, SIGTERMED
@@ -12,10 +13,13 @@ from fakes.engine_world import PAPER, EngineWorld
 from fakes.event_ring import RING, FakeReader
 from fakes.fake_log import raw_log
 from fakes.image_store import MISSING, Recipe
+from fakes.tar import tar_of
 from fakes.terminal import FakeTerminal
 from fakes.usage import Usage
 
 from agent.ports import Conflict, EngineFacts, EventSink, Json, RegistryAuth, TerminalSink
+
+T = TypeVar("T")
 
 __all__ = [
     "MISSING",
@@ -163,6 +167,23 @@ class FakeEngine(EngineWorld):
             self.image_store.logins.append((image, auth.username))
         with self._spread(image, self.delay_s.get("pull", 0.0), step):
             await self._do("pull", deadline_s, act, ends_with_caller=True)
+
+    async def distribution(
+        self, image: str, *, deadline_s: float, auth: RegistryAuth | None = None
+    ) -> Json:
+        if auth:
+            self.image_store.logins.append((image, auth.username))
+        return await self._do(
+            "distribution", deadline_s, lambda: self.image_store.distribution(image)
+        )
+
+    async def archive(
+        self, container: str, path: str, read: Callable[[Iterator[bytes]], T], *, deadline_s: float
+    ) -> T:
+        def act() -> list[bytes]:
+            return tar_of(path, self.image_store.recipe(self._box(container).image_id).files)
+
+        return read(iter(await self._do("archive", deadline_s, act)))
 
     async def inspect_image(self, image: str, *, deadline_s: float) -> Json:
         return await self._do(

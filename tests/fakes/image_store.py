@@ -31,6 +31,8 @@ class Recipe:
         health: What its HEALTHCHECK finds, as (seconds after each start, status); () is without one.
         refuses_start: Why it cannot even be started, "" if it can.
         is_new: Each pull brings an image that was not there; if not, the engine has it already.
+        files: What is in it, by absolute path.
+        platform: What it is made for.
         pull_error: What breaks each pull off half-way, in-band; "" for nothing.
     """
 
@@ -42,6 +44,8 @@ class Recipe:
     refuses_start: str = ""
     is_new: bool = True
     pull_error: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    platform: str = "linux/amd64"
 
 
 @dataclass(slots=True)
@@ -98,14 +102,31 @@ class ImageStore:
                 other.tags.remove(reference)
         recipe = self.registry.get(reference, Recipe())
         image = Image(f"sha256:{digest}", recipe, rfc3339(utcnow()), [reference])
-        repository = reference.rpartition(":")[0] if ":" in reference else reference
-        image.repo_digests = [f"{repository}@sha256:{digest[::-1]}"]
+        if "@" in reference:  # pulled by digest, it has no tag
+            image.tags, image.repo_digests = [], [reference]
+        else:
+            repository = reference.rpartition(":")[0] if ":" in reference else reference
+            image.repo_digests = [f"{repository}@sha256:{digest[::-1]}"]
         self.images[image.id] = image
         return image
 
     def lose(self, image_id: str) -> None:
         """It is gone, and nothing told of it."""
         del self.images[image_id]
+
+    def distribution(self, reference: str) -> Json:
+        """What the registry says is under `reference`, as the engine asks for it. By that digest it can be pulled."""
+        if reference.startswith(MISSING):
+            raise NotFound(f"manifest for {reference} not found: manifest unknown", 404)
+        recipe = self.registry.get(reference, Recipe())
+        digest = f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+        repository = reference.rpartition(":")[0]
+        self.registry[f"{repository}@{digest}"] = recipe
+        os, _, architecture = recipe.platform.partition("/")
+        return {
+            "Descriptor": {"digest": digest, "size": 1000},
+            "Platforms": [{"os": os, "architecture": architecture}],
+        }
 
     # Pulls
 
@@ -160,8 +181,8 @@ class ImageStore:
             "RepoDigests": image.repo_digests,
             "Created": image.created_at,
             "Size": image.recipe.size_bytes,
-            "Os": "linux",
-            "Architecture": "amd64",
+            "Os": image.recipe.platform.partition("/")[0],
+            "Architecture": image.recipe.platform.partition("/")[2],
             "Config": {"Env": None, "Cmd": None, "Labels": None, **image.recipe.config},
         }
 

@@ -27,6 +27,12 @@ class FakeUpdate:
         if self._refusal:
             raise CommandFailed(self._refusal)
 
+    async def agreed(self, request: UpdateRequest) -> None: ...
+
+    def answered(self, command_id: str) -> None: ...
+
+    def registered(self) -> None: ...
+
     async def follow(self, request: UpdateRequest) -> UpdateStaged | UpdateFailed:
         self.followed.append(request)
         try:

@@ -191,3 +191,39 @@ async def test_progress_of_a_self_update(hub: Hub) -> None:
         assert [(entry.text, entry.failed) for entry in hub.log(host.id)][1:] == [
             ("Agent self-update failed in verify: bad hash", True)
         ]
+
+
+async def test_asking_for_a_release(hub: Hub) -> None:
+    """An image, or a file for an agent that is no container; the answer is all that is waited for."""
+    async with joined(hub) as (agent, host):
+        asking = asyncio.gather(hub.self_update(host.id, "r.test/agent:3.1.0", "3.1.0"))
+        request = await agent.answer(payload={"status": "self_update_started"})
+        assert request["payload"] == {
+            "image": "r.test/agent:3.1.0",
+            "version": "3.1.0",
+            "binary_url": None,
+            "checksum": None,
+        }
+        assert (await asking)[0].ok
+
+
+@pytest.mark.parametrize("ends", [None, "failed", "complete"])
+async def test_a_heartbeat_that_would_be_taken_for_the_end(hub: Hub, ends: str | None) -> None:
+    """Between the acknowledgement and the restart it is complained of, unless the update has ended meanwhile."""
+    async with joined(hub) as (agent, host):
+        await agent.say({"type": "heartbeat"})
+        asking = asyncio.gather(hub.self_update(host.id, "r.test/agent:3.1.0", "3.1.0"))
+        await agent.answer(payload={})
+        await asking
+        if ends is not None:
+            error = "bad hash" if ends == "failed" else None
+            await agent.tell("selfupdate_progress", stage=ends, message="…", error=error)
+        await agent.say({"type": "heartbeat"})
+        await agent.heard()
+        assert [text.partition(":")[0] for _, text in hub.complaints] == (
+            ["heartbeat"] if ends is None else []
+        )
+    async with joined(hub, host.agent_id) as (agent, _):
+        await agent.say({"type": "heartbeat"})
+        await agent.heard()
+        assert len(hub.complaints) == (ends is None)

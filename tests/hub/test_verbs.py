@@ -205,6 +205,18 @@ async def test_upgrade(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
     assert (await typed(desk, agent, "upgrade 9", {}))[0] == ["the agent agreed"]
 
 
+async def test_self_update(desk: Desk, here: tuple[ScriptedAgent, Host]) -> None:
+    """A release of the agent's own, as an image or as a file; its answer may take two minutes and is told then."""
+    agent, _ = here
+    assert await desk.type("self-update r.test/agent:3.1.0 3.1.0 https://e.com/a.pyz abab") == []
+    request = await agent.answer(payload={})
+    assert list(request["payload"].values()) == [
+        *("r.test/agent:3.1.0", "3.1.0", "https://e.com/a.pyz", "abab")
+    ]
+    await agent.heard()
+    assert desk.read() == ["the agent agreed"]
+
+
 async def test_deploy(desk: Desk, here: tuple[ScriptedAgent, Host], tmp_path: Path) -> None:
     """A file with the .env beside it; the project is called like the folder. Its end is told when it comes."""
     agent, _ = here

@@ -145,7 +145,7 @@ def _assemble(hub: Hub, engine: DockerEngine, store: SqliteStore, equipment: Equ
             engine=engine,
             store=store,
             host=LinuxHost(contained=False),
-            update=NoSelfUpdate(),
+            update=lambda *_: NoSelfUpdate(),
             beat=QuietBeat(),
             clock=utcnow,
             rng=random.Random(7),

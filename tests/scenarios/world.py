@@ -6,6 +6,7 @@ Hub and agent talk over real sockets on loopback; only the engine and the store 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -22,16 +23,17 @@ from agent.adapters.compose_files import LocalComposeFiles
 from agent.adapters.no_update import NoSelfUpdate
 from agent.adapters.stack_files import StackFiles
 from agent.adapters.websocket import WebSocketServer
-from agent.assembly import Agent, Ports, assemble
+from agent.assembly import Agent, MakeSelfUpdate, Ports, assemble
 from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.machine import StopRequested
+from agent.core.own_container import OwnContainer
 from agent.core.roster import Run
 from agent.core.stats import Counters
 from agent.features.catalogue import ComposeTools, Equipment, catalogue
 from agent.hub.host import Host
 from agent.hub.server import Hub
-from agent.ports import HostLook, SelfUpdate, StatsSource
+from agent.ports import HostLook, Launcher, SelfUpdate, StatsSource
 from agent.runtime.registrar import Presentation
 from agent.runtime.runtime import Move
 
@@ -91,6 +93,9 @@ class World:
         self.http = FakeProbe()
         self.tokens = Tokens()
         self.update: SelfUpdate = NoSelfUpdate()
+        self.make_update: MakeSelfUpdate | None = None
+        self.launcher: Launcher | None = None
+        self.own: OwnContainer | None = None
         self.rng = random.Random(seed)
         self.moves: list[Move] = []
         self.agent: Agent
@@ -126,10 +131,12 @@ class World:
                 engine=self.engine,
                 store=self.store,
                 host=NamedHost(),
-                update=self.update,
+                update=self.make_update or (lambda *_: self.update),
                 beat=self.beat,
                 clock=utcnow,
                 rng=self.rng,
+                launcher=self.launcher,
+                own=(self.own.id, "agent") if self.own else ("", ""),
             ),
             Presentation("3.0.0", "1.1", agent_name),
             backoff=backoff or Backoff(1.0, 60.0),
@@ -150,7 +157,16 @@ class World:
             compose=ComposeTools(None, StackFiles(Path("/nonexistent")), "not here"),
             compose_files=LocalComposeFiles(),
             home="/nonexistent",
+            own=self.own,
         )
+
+    async def ends(self, *, within_s: float = 60.0) -> None:
+        """Waits until the process has ended by itself."""
+        assert self._running is not None
+        async with asyncio.timeout(within_s):
+            await self._running
+        self._running = None
+        self.store = self.store.restarted()
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the end."""
@@ -201,6 +217,17 @@ class World:
             while self.agent.runtime.states()[chart] != state:
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def until_in(self, chart: str, state: str, *, within_s: float = 200.0) -> None:
+        """The same for a chart that is not there all the time; no moment of it is missed."""
+        async with asyncio.timeout(within_s):
+            while self.agent.runtime.states().get(chart) != state:
+                self._changed.clear()
+                with contextlib.suppress(
+                    TimeoutError
+                ):  # it may begin in that state, which is no move
+                    async with asyncio.timeout(0.05):
+                        await self._changed.wait()
 
     async def online(self, *, within_s: float = 120.0) -> Host:
         """Waits until the lifecycle is connected and the engine followed; returns the host as the hub has it."""

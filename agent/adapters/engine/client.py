@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from agent.adapters.engine import prunes
@@ -15,10 +15,16 @@ from agent.adapters.engine.execs import Execs
 from agent.adapters.engine.facts import facts
 from agent.adapters.engine.hijack import Hijacked
 from agent.adapters.engine.logs import LogTail
-from agent.adapters.engine.paths import container_path, image_path, network_path, volume_path
+from agent.adapters.engine.paths import (
+    container_path,
+    distribution_path,
+    image_path,
+    network_path,
+    volume_path,
+)
 from agent.adapters.engine.pool import Pool
 from agent.adapters.engine.progress import ProgressFeed
-from agent.adapters.engine.pulls import pull
+from agent.adapters.engine.pulls import login_headers, pull
 from agent.adapters.engine.terminal import open_terminal
 from agent.adapters.engine.wire import Call, Dialect, Wire, version_parts
 from agent.ports import (
@@ -145,6 +151,25 @@ class DockerEngine:
             feed.flush()
         finally:
             feed.close()
+
+    async def distribution(
+        self, image: str, *, deadline_s: float, auth: RegistryAuth | None = None
+    ) -> Json:
+        path, headers = distribution_path(image), login_headers(auth)
+        return await self._on(
+            self._pulls, deadline_s, lambda w, c: w.object(c, path, headers=headers)
+        )
+
+    async def archive(
+        self, container: str, path: str, read: Callable[[Iterator[bytes]], T], *, deadline_s: float
+    ) -> T:
+        within = f"{container_path(container)}/archive"
+
+        def copy(wire: Wire, call: Call) -> T:
+            with wire.open(call, "GET", within, {"path": path}) as response:
+                return read(wire.chunks(response, call))
+
+        return await self._on(self._pulls, deadline_s, copy)
 
     async def inspect_image(self, image: str, *, deadline_s: float) -> Json:
         path = f"{image_path(image)}/json"

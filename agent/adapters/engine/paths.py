@@ -27,6 +27,10 @@ def image_path(image: str) -> str:
     return f"/images/{image}"
 
 
+def distribution_path(image: str) -> str:
+    return f"/distribution/{quote(image_path(image).removeprefix('/images/'), safe='/:@')}/json"
+
+
 def network_path(network: str) -> str:
     return f"/networks/{_segment('network', network)}"
 

@@ -30,7 +30,9 @@ def pull(
     repository, tag = parse_repository_tag(image)
     params = {"fromImage": repository, "tag": tag or "latest"}
     try:
-        with wire.open(call, "POST", "/images/create", params, headers=_headers(auth)) as response:
+        with wire.open(
+            call, "POST", "/images/create", params, headers=login_headers(auth)
+        ) as response:
             for line in wire.lines(response, call):
                 if (step := _step(line)) is not None:
                     _raise_error(step)
@@ -39,7 +41,8 @@ def pull(
         raise _without_password(refusal, auth) from None
 
 
-def _headers(auth: RegistryAuth | None) -> Mapping[str, str]:
+def login_headers(auth: RegistryAuth | None) -> Mapping[str, str]:
+    """What a request carries that makes the engine ask a registry."""
     if auth is None:
         return {}
     login = {

@@ -136,8 +136,15 @@ class Wire:
             for _ in self.chunks(response, call):
                 pass  # nothing for us is in there; read to its end, the connection can be kept
 
-    def object(self, call: Call, path: str, *, params: Mapping[str, str] | None = None) -> Json:
-        return self._object(self.open(call, "GET", path, params), call)
+    def object(
+        self,
+        call: Call,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        return self._object(self.open(call, "GET", path, params, headers=headers), call)
 
     def objects(
         self, call: Call, path: str, *, params: Mapping[str, str] | None = None

@@ -76,7 +76,9 @@ class ContainerUpdates:
         )
         container_id = str(found["Id"])
         if self._own is not None and self._own.is_meant_by(container_id):
-            request = UpdateRequest(command_id, payload.new_image, reference.tag)
+            request = UpdateRequest(
+                command_id, payload.new_image, reference.tag, command="update_container"
+            )
             return await self._services.self_update(request)
         for known_as in (container_id, name_of(found)):
             self._claims.check(known_as)

@@ -15,6 +15,8 @@ HELP = """\
 update [@host] CONTAINER IMAGE
                            updates the container; its end is told when the server knows of it
 upgrade [@host] VERSION    the UI's "update agent" button, which offers another product's image
+self-update [@host] IMAGE VERSION [URL SHA256]
+                           asks the agent to become that release: an image, or natively a file
 deploy [@host] FILE [up|down|restart]
                            deploys a Compose file, with the .env beside it; its end is told"""
 
@@ -25,6 +27,7 @@ class Changes:
         self.verbs: Mapping[str, Verb] = {
             "update": self._update,
             "upgrade": self._upgrade,
+            "self-update": self._self_update,
             "deploy": self._deploy,
         }
 
@@ -49,6 +52,22 @@ class Changes:
         host, rest = self._clerk.target(rest)
         [version] = words(rest, "upgrade 3.1.0", 1, 1)
         answer = await self._hub.update_agent(host.id, version)
+        if not answer.ok:
+            raise Mistake(f"failed ({answer.status}): {answer.detail}")
+        self._clerk.say("the agent agreed")
+
+    async def _self_update(self, rest: str) -> None:
+        host, rest = self._clerk.target(rest)
+        example = "self-update registry.example.com/agent:3.1.0 3.1.0"
+        image, version, url, checksum = words(rest, example, 2, 4)
+        self._clerk.begin(self._replaced(host.id, image, version, url, checksum))
+
+    async def _replaced(
+        self, host_id: str, image: str, version: str, url: str | None, checksum: str | None
+    ) -> None:
+        answer = await self._hub.self_update(
+            host_id, image, version, binary_url=url or None, checksum=checksum or None
+        )
         if not answer.ok:
             raise Mistake(f"failed ({answer.status}): {answer.detail}")
         self._clerk.say("the agent agreed")
