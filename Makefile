@@ -1,4 +1,4 @@
-# The two commands of the README are `make demo` and `make test`; `make` alone lists the rest.
+# The commands of the README are `make demo`, `make test`, `make test-image` and `make test-cuts`; `make` alone lists the rest.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -41,6 +41,24 @@ test-scenarios: $(INSTALLED) ## agent and server in one loop on frozen time
 test-integration: $(INSTALLED) ## against a real engine, on the real clock
 	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) tests/integration
 
+.PHONY: image
+image: $(INSTALLED) ## build the container image, from what this machine can get
+	$(WITH_ENGINE) .ci/build-image dockmon-agent:dev
+
+# Cutting an update short at each moment that has a name takes half an hour.
+IMAGE_CUTS := tests/e2e/test_update_killed.py tests/e2e/test_power_cut.py
+TEST_IMAGE = $(WITH_ENGINE) $(WITH_REGISTRY) env DOCKMON_TEST_IMAGE=dockmon-agent:test $(PYTEST)
+
+.PHONY: test-image
+test-image: $(INSTALLED) ## the image as users run it: its updates, bad releases, odd surroundings
+	$(WITH_ENGINE) .ci/build-image dockmon-agent:test
+	$(TEST_IMAGE) tests/e2e $(addprefix --ignore=,$(IMAGE_CUTS))
+
+.PHONY: test-cuts
+test-cuts: $(INSTALLED) ## updates of the image cut short by kill -9 and by power cuts, at every moment
+	$(WITH_ENGINE) .ci/build-image dockmon-agent:test
+	$(TEST_IMAGE) $(IMAGE_CUTS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## ruff and mypy, changing nothing
 	$(PYTHON) -m ruff check .
@@ -62,8 +80,12 @@ docs: charts ## write the generated references into docs/reference
 	$(PYTHON) tests/protocol_coverage.py
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure what the docs claim, on a real engine
-	$(WITH_ENGINE) env PYTHONPATH=tests $(PYTHON) -m benchmarks
+bench: $(INSTALLED) ## measure what the docs claim, on a real engine; BENCH="--only cost --containers 10" for less
+	$(WITH_ENGINE) env PYTHONPATH=.:tests $(PYTHON) -m benchmarks $(BENCH)
+
+.PHONY: soak
+soak: $(INSTALLED) ## half an hour of churn, outages and floods; SOAK_SECONDS=300 for less
+	$(WITH_ENGINE) env PYTHONPATH=.:tests $(PYTHON) -m benchmarks.soak
 
 .PHONY: clean
 clean: ## remove the virtual environment and everything the tools left
