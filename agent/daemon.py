@@ -33,6 +33,7 @@ from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.launch import NoLaunch
 from agent.core.machine import StopRequested
+from agent.core.release_manifest import WRITES_SCHEMA
 from agent.equipment import equipped
 from agent.features.catalogue import Equipment, catalogue
 from agent.features.self_update import SelfUpdates, UpdateTools
@@ -171,6 +172,8 @@ class _Daemon:
             Path(launch.update_dir),
             Path(launch.keys_dir) if launch.keys_dir else KEYS_DIR,
             launcher_api=launch.launcher_api,
+            security_floor=launch.security_floor,
+            schema=WRITES_SCHEMA,
             environ=self._environ,
             fetch=partial(fetch_release, ca_cert=chosen.ca_cert),
         )

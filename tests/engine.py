@@ -192,14 +192,16 @@ def remove_project(client: docker.APIClient, project: str) -> None:
 class OwnEngine:
     """A dockerd that belongs to one test, which may stop, kill and start it again.
 
-    It has no network: containers in it need `network_mode="none"`. What it stores lasts from start to start and goes
-    with `close`. `async with` starts it with `IMAGE` on it and closes it.
+    It has no network but a loopback of its own, which is down: containers in it need `network_mode` "none" or "host".
+    What it stores lasts from start to start and goes with `close`. `async with` starts it with `IMAGE` on it and closes
+    it.
     """
 
     def __init__(self) -> None:
         # Right under /tmp: the path of a unix socket has 107 bytes at most, and containerd's are long.
         self.root = Path(tempfile.mkdtemp(prefix="dm", dir="/tmp"))
-        self.url = f"unix://{self.root}/s"
+        self.socket = self.root / "s"
+        self.url = f"unix://{self.socket}"
         self._log = self.root / "log"
         self._dockerd: asyncio.subprocess.Process | None = None
 
@@ -224,6 +226,13 @@ class OwnEngine:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the dockerd that runs."""
+        if self._dockerd is None:
+            raise RuntimeError("this engine does not run")
+        return self._dockerd.pid
 
     async def start(self) -> None:
         """Starts dockerd and returns when it answers.
@@ -278,17 +287,25 @@ class OwnEngine:
         for pidfile in ("pid", "exec/containerd/containerd.pid"):
             (self.root / pidfile).unlink(missing_ok=True)
 
+    async def cut_off(self) -> None:
+        """Kills it with all its containers, as when their host loses power."""
+        await self.kill()
+        await self._kill_containers()
+
     async def close(self) -> None:
         """Stops it and removes all that it made: processes, mounts, control groups, files."""
         await self.stop()
-        shims = self._processes("containerd-shim-runc-v2")
-        for pid in (*(child for shim in shims for child in _children(shim)), *shims):
-            await _kill(pid)
+        await self._kill_containers()
         for target in self._mounts():
             subprocess.run(["umount", target], check=True, timeout=KILL_DEADLINE_S)  # noqa: ASYNC221  local, at once
         self._remove_control_groups()
         if self.root.exists():  # closed twice is closed
             shutil.rmtree(self.root)
+
+    async def _kill_containers(self) -> None:
+        shims = self._processes("containerd-shim-runc-v2")
+        for pid in (*(child for shim in shims for child in _children(shim)), *shims):
+            await _kill(pid)
 
     async def _spawn(self, notify: Path) -> asyncio.subprocess.Process:
         with self._log.open("ab") as log:

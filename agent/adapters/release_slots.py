@@ -56,6 +56,8 @@ class ReleaseSlots:
     update_dir: The launcher's directory on the volume.
     keys_dir: Directory of the root public keys.
     launcher_api: What the installed launcher can do.
+    security_floor: The highest of all releases that have registered from here, the running one included.
+    schema: Of the data that the running release leaves behind.
     fetch: How a native release is downloaded; None where there is no way.
     need_bytes: Without so much free space nothing is begun.
     """
@@ -66,11 +68,14 @@ class ReleaseSlots:
         keys_dir: Path,
         *,
         launcher_api: int,
+        security_floor: int,
+        schema: int,
         environ: Mapping[str, str],
         fetch: Fetch | None = None,
         need_bytes: int = NEED_BYTES,
     ) -> None:
         self._dir, self._keys_dir, self._launcher_api = update_dir, keys_dir, launcher_api
+        self._security_floor, self._schema = security_floor, schema
         self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
         self._fetch, self._need_bytes = fetch, need_bytes
         self._threads = DaemonThreads("releases", 3)
@@ -82,6 +87,9 @@ class ReleaseSlots:
 
     async def obstacle(self) -> str:
         return await self._ask(self._obstacle)
+
+    async def shortage(self) -> str:
+        return await self._ask(self._shortage)
 
     async def begin(self) -> str:
         return await self._ask(self._begin)
@@ -166,18 +174,25 @@ class ReleaseSlots:
                 f"{self._dir} is on a file system mounted noexec, so that no release could run from there; "
                 "mount a volume without that option"
             )
-        free_bytes = found.f_bavail * found.f_frsize
-        if free_bytes < self._need_bytes:
-            return (
-                f"{self._dir} has {free_bytes >> 20} MiB free and another release needs {self._need_bytes >> 20} MiB; "
-                "free some space on its file system"
-            )
         if not root_keys.load(str(self._keys_dir))[0]:
             return (
                 f"there are no root keys in {self._keys_dir}, so that no release could be trusted; "
                 "use an image that has them"
             )
         return ""
+
+    def _shortage(self) -> str:
+        try:
+            found = os.statvfs(self._dir)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        free_bytes = found.f_bavail * found.f_frsize
+        if free_bytes >= self._need_bytes:
+            return ""
+        return (
+            f"{self._dir} has {free_bytes >> 20} MiB free and another release needs {self._need_bytes >> 20} MiB; "
+            "free some space on its file system"
+        )
 
     def _begin(self) -> str:
         self._clear(self._dir / "staging")
@@ -200,6 +215,16 @@ class ReleaseSlots:
             raise ReleaseRefused(
                 f"the release needs launcher {needs}, and here is {self._launcher_api}: {RECREATE}",
                 needs_recreation=True,
+            )
+        # The launcher would refuse these two as well, but only at the switch, when the command has long been answered.
+        if found.security_floor < self._security_floor:
+            raise ReleaseRefused(
+                f"release {found.version} is below the security floor of one that ran here before: take a newer one"
+            )
+        if self._schema not in found.reads:
+            raise ReleaseRefused(
+                f"release {found.version} cannot read the data of the running one (schema {self._schema}): "
+                "take a release that can"
             )
         return Release(found.build_id, found.version)
 

@@ -58,6 +58,7 @@ class Launch:
         update_dir: Where releases are kept; None where there is no volume for them, and `why_no_updates` says why.
         root_keys: How many root public keys there are: without one no release can be trusted.
         keys_dir: Where they are; "" where the launcher does not tell.
+        security_floor: Once this release has registered, none with a lower one is put on trial.
         last_result: Only while it has not been reported.
     """
 
@@ -67,6 +68,7 @@ class Launch:
     why_no_updates: str = ""
     root_keys: int = 0
     keys_dir: str = ""
+    security_floor: int = 0
     trial: Trial | None = None
     last_result: LastResult | None = None
     launcher_api: int = 1

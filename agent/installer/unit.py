@@ -6,6 +6,9 @@ from pathlib import Path
 
 from agent.installer.places import ENGINE_GROUP, USER, Places
 
+CONFIG = 78
+"""EX_CONFIG: how launcher and agent exit over a setting. The installer brings nothing of either to ask."""
+
 STATE_PARENT = Path("/var/lib")
 """Where systemd makes and owns data directories by name."""
 
@@ -32,6 +35,8 @@ Environment=DATA_PATH={places.data} HOME={places.data}
 EnvironmentFile={places.settings_file}
 Restart=always
 RestartSec=1
+# But for a setting that is missing or bad: a restart changes nothing, and `systemctl status` says what it is.
+RestartPreventExitStatus={CONFIG}
 # The launcher's own signs of life; it watches the agent itself, and more closely.
 WatchdogSec=30
 TimeoutStartSec=90

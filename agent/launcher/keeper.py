@@ -150,6 +150,7 @@ class Keeper:
             "why_no_updates": self._volume.why,
             "root_keys": self._root_keys,
             "keys_dir": self._keys_dir,
+            "security_floor": max(self._volume.state.security_floor, verdict.security_floor),
             "trial": {
                 "command_id": trial.command_id,
                 "command": trial.command,

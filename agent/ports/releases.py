@@ -71,7 +71,10 @@ class Releases(Protocol):
         """What a release has to be made for, such as `linux/amd64`."""
 
     async def obstacle(self) -> str:
-        """Why no release can be put here now, and what to do about it; "" if one can."""
+        """Why no release can be kept here, the host being set up as it is, and what to change; "" if one can."""
+
+    async def shortage(self) -> str:
+        """What there is too little of just now, and what to do about it; "" if there is enough."""
 
     async def begin(self) -> str:
         """A new, empty staging. All others are removed."""

@@ -19,7 +19,7 @@ from agent.ports import ReleaseRefused
 
 pytestmark = pytest.mark.real_time
 
-NEW = Release("3.1.0")
+NEW = Release("3.1.0", manifest={"security_floor": 2})
 SIGNER = Signer()
 
 
@@ -31,6 +31,8 @@ def slots_in(path: Path, *, launcher_api: int = 1, need_bytes: int = 1 << 20) ->
         path / "update",
         path / "keys",
         launcher_api=launcher_api,
+        security_floor=2,
+        schema=1,
         environ={"PATH": os.defpath},
         need_bytes=need_bytes,
     )
@@ -115,6 +117,26 @@ async def test_what_a_slot_cannot_carry(tmp_path: Path, manifest: dict[str, obje
     with pytest.raises(ReleaseRefused, match="recreate needed") as refused:
         await slots.verify(staging)
     assert refused.value.needs_recreation
+
+
+@pytest.mark.parametrize(
+    ("manifest", "why"),
+    [
+        ({"security_floor": 1}, "below the security floor"),
+        ({"data_schema": {"reads": [2, 3], "writes": 3}}, r"cannot read the data.*\(schema 1\)"),
+    ],
+)
+async def test_what_would_not_run_with_what_is_here(
+    tmp_path: Path, manifest: dict[str, object], why: str
+) -> None:
+    """Found out before the command is answered. Another container on the same volume would not help."""
+    slots = slots_in(tmp_path)
+    staging = await slots.begin()
+    changes = {"security_floor": 2, **manifest}
+    slots.unpack(staging, iter(archive(Release("3.1.0", manifest=changes))))
+    with pytest.raises(ReleaseRefused, match=why) as refused:
+        await slots.verify(staging)
+    assert not refused.value.needs_recreation
 
 
 async def test_a_launcher_that_is_older_than_the_release(tmp_path: Path) -> None:
@@ -227,7 +249,9 @@ async def test_a_release_that_hangs(tmp_path: Path) -> None:
 async def test_no_room(tmp_path: Path) -> None:
     """Said with what there is and what it takes."""
     slots = slots_in(tmp_path, need_bytes=1 << 60)
-    assert "MiB free and another release needs" in await slots.obstacle()
+    assert "MiB free and another release needs" in await slots.shortage()
+    assert await slots.obstacle() == ""
+    assert await slots_in(tmp_path).shortage() == ""
 
 
 async def test_no_keys(tmp_path: Path) -> None:

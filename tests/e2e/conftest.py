@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from docker_registry import DockerRegistry
 from e2e.box import Box
-from e2e.kills import Way, agent_points
+from e2e.changes import NEVER_REGISTERS, at_start, hurry
+from e2e.kills import Way
 from e2e.registrations import Registrations
 from e2e.registry import OpenRegistry
-from e2e.releases import Sources
-from e2e.workshop import BAD_VERSION, GOOD_VERSION, Workshop
-from engine import find_engine
+from e2e.workshop import BAD_VERSION, GOOD_VERSION, LATE_VERSION, Workshop
+from engine import OwnEngine, find_engine
 
 from agent.hub.server import Hub
 
@@ -70,6 +70,16 @@ async def box(image: str, hub: Hub, engine_socket: Path) -> AsyncIterator[Box]:
         yield box
 
 
+@pytest.fixture
+async def own_engine(image: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OwnEngine]:
+    """A running engine that the test may stop, kill and start. The docker command means this one."""
+    if obstacle := OwnEngine.obstacle():
+        pytest.skip(obstacle)
+    async with OwnEngine() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.url)
+        yield engine
+
+
 @pytest.fixture(scope="session")
 def registry() -> Iterator[OpenRegistry]:
     """A registry from which anybody may pull."""
@@ -84,8 +94,6 @@ def workshop(
     image: str, registry: OpenRegistry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workshop]:
     """Makes releases, and images of them."""
-    if not agent_points():
-        pytest.skip("the agent does not carry out its own update yet: no step of it is marked")
     directory = tmp_path_factory.mktemp("workshop")
     with Workshop(image, directory, registry.address) as workshop:
         yield workshop
@@ -104,17 +112,20 @@ def faulty(workshop: Workshop) -> str:
 
 
 @pytest.fixture(scope="session")
+def agents(workshop: Workshop, faulty: str) -> dict[Way, str]:
+    """The agent's image to begin with, by where the update is to lead."""
+    hasty = workshop.agent_image("-faulty-hasty", launcher_change=hurry, faults=True)
+    return {"good": faulty, "bad": faulty, "late": hasty}
+
+
+@pytest.fixture(scope="session")
 def releases(workshop: Workshop) -> dict[Way, str]:
-    """A good release, and a bad one that exits at its start, both with fault points."""
-
-    def exits(release: Sources) -> None:
-        release.prepend(
-            "start.py", "import sys\n\nif sys.argv[1:2] != ['self-check']:\n    sys.exit(3)\n"
-        )
-
+    """The release to update to, with fault points, by where that is to lead."""
     good = workshop.release(GOOD_VERSION, faults=True)
-    bad = workshop.release(BAD_VERSION, exits, faults=True)
+    bad = workshop.release(BAD_VERSION, at_start("sys.exit(3)"), faults=True)
+    late = workshop.release(LATE_VERSION, at_start(NEVER_REGISTERS), faults=True)
     return {
         "good": workshop.publish(good, GOOD_VERSION),
         "bad": workshop.publish(bad, BAD_VERSION),
+        "late": workshop.publish(late, LATE_VERSION),
     }

@@ -7,11 +7,13 @@ from typing import Literal
 
 from e2e.faults import points
 
-Way = Literal["good", "bad"]
-"""What leads to a moment: an update to a good release, or to one that exits at its start and is taken back."""
+Way = Literal["good", "bad", "late"]
+"""What leads to a moment: an update to a good release, to one that exits at its start, or to one that runs and never
+registers. The last two are taken back, after three attempts and when its time is over."""
 
 GOOD: Way = "good"
 BAD: Way = "bad"
+LATE: Way = "late"
 
 GOOD_WRITES = (1, 3)
 """Of the launcher's state: on trial, and kept. The second counts the attempt, the fourth says that it was told."""
@@ -45,7 +47,7 @@ LAUNCHER: Mapping[str, Way] = {
     "commit.begun": GOOD,
     "commit.recorded": GOOD,
     "attempt.recorded": BAD,
-    "rollback.recorded": BAD,
+    "rollback.recorded": LATE,
 }
 
 ELSEWHERE = {

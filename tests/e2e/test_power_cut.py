@@ -94,14 +94,14 @@ async def test_cut_at(
     registrations: Registrations,
     disk: Disk,
     faults: Faults,
-    faulty: str,
+    agents: dict[Way, str],
     releases: dict[Way, str],
 ) -> None:
     """From what the disk has one of the two releases comes up, and nothing is left over."""
     host = await cut_at(
         point,
         releases[way],
-        faulty,
+        agents[way],
         box=box,
         registrations=registrations,
         disk=disk,

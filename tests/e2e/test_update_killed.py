@@ -35,13 +35,13 @@ async def test_killed_at(
     way: Way,
     box: Box,
     registrations: Registrations,
-    faulty: str,
+    agents: dict[Way, str],
     releases: dict[Way, str],
     tmp_path: Path,
 ) -> None:
     """After a start by hand one of the two releases registers, nothing is left over, and the update can be had."""
     faults = Faults(tmp_path / "faults")
-    host = await updating(box, registrations, faulty, *faults.flags)
+    host = await updating(box, registrations, agents[way], *faults.flags)
     before = await host.agent.inspect()
     faults.arm(point)
     asking = asyncio.get_running_loop().create_task(host.try_to(releases[way]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from e2e.box import Box
+from e2e.changes import NEVER_REGISTERS, at_start, hurry
 from e2e.registrations import Registrations
 from e2e.releases import Change, Release, Signer, Sources
 from e2e.updating import Updating, updating
@@ -15,16 +16,12 @@ from e2e.workshop import Workshop
 from agent import __version__
 
 VERSION = "3.1.0"
-DEADLINE_S = 8
-"""Of a trial, in the image under test; the real one lasts 90 s."""
-
-BEGINNING = "import os, signal, sys\n\nif sys.argv[1:2] != ['self-check']:\n    "
 
 
 @pytest.fixture(scope="module")
 def hasty(workshop: Workshop) -> str:
     """The agent's image, with a trial that is soon over."""
-    return workshop.agent_image("-hasty", launcher_change=_hasty)
+    return workshop.agent_image("-hasty", launcher_change=hurry)
 
 
 @pytest.fixture
@@ -32,28 +29,12 @@ async def host(box: Box, registrations: Registrations, hasty: str) -> Updating:
     return await updating(box, registrations, hasty)
 
 
-def _hasty(launcher: Sources) -> None:
-    told = "trial_s=trial.deadline_s if trial else None"
-    launcher.replace("agent/launcher/keeper.py", told, f"trial_s={DEADLINE_S} if trial else None")
-
-
-def at_start(deed: str) -> Change:
-    """A release that does this instead of running."""
-
-    def change(release: Sources) -> None:
-        release.prepend("start.py", BEGINNING + deed + "\n\n")
-
-    return change
-
-
 # On trial: it was staged and looked good.
 
 TAKEN_BACK = [
     pytest.param(at_start("sys.exit(3)"), "exited with 3", id="exits"),
     pytest.param(at_start("os.kill(os.getpid(), signal.SIGSEGV)"), "SIGSEGV", id="segfaults"),
-    pytest.param(
-        at_start("os.environ['DOCKMON_URL'] = 'ws://127.0.0.1:9'"), "", id="cannot reach the server"
-    ),
+    pytest.param(at_start(NEVER_REGISTERS), "", id="cannot reach the server"),
     pytest.param(
         at_start("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True: pass"),
         "",
@@ -156,10 +137,9 @@ async def test_does_not_fit(
 
 
 async def test_other_data(host: Updating, workshop: Workshop) -> None:
-    """What cannot read our data is the launcher's to refuse, at the switch; the old release goes on, and tells."""
+    """What cannot read our data is refused; the old release goes on."""
     release = workshop.release(VERSION, data_schema={"reads": [99], "writes": 99})
-    await host.ask(workshop.publish(release, VERSION))
-    assert "data" in await host.error_told()
+    assert "cannot read the data" in await host.refused(workshop.publish(release, VERSION))
     await _goes_on(host)
 
 
@@ -198,13 +178,12 @@ async def test_signed_by_somebody_else(host: Updating, workshop: Workshop) -> No
 
 
 async def test_below_the_security_floor(host: Updating, workshop: Workshop) -> None:
-    """Once a release with a higher floor was registered, one below it is refused by the launcher."""
+    """Once a release with a higher floor was registered, one below it is refused."""
     safe = workshop.publish(workshop.release("3.2.0", security_floor=5), "3.2.0")
     assert await host.update(safe) == "3.2.0"
     await host.outcome()
     unsafe = workshop.publish(workshop.release(VERSION, security_floor=4), VERSION)
-    await host.ask(unsafe)
-    assert "floor" in await host.error_told()
+    assert "security floor" in await host.refused(unsafe)
 
 
 async def test_crashes_after_its_trial(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from e2e.box import Box
+from e2e.changes import NEVER_REGISTERS, at_start
 from e2e.disk import Disk
 from e2e.registrations import Registrations
-from e2e.releases import Sources
 from e2e.updating import Updating, updating
 from e2e.workshop import GOOD_VERSION, Workshop
 
@@ -35,15 +35,8 @@ def newer(workshop: Workshop) -> str:
 @pytest.fixture(scope="module")
 def mute(workshop: Workshop) -> str:
     """A release that runs and never reaches the server."""
-
-    def change(release: Sources) -> None:
-        release.prepend(
-            "start.py",
-            "import os, sys\n\nif sys.argv[1:2] != ['self-check']:\n"
-            "    os.environ['DOCKMON_URL'] = 'ws://127.0.0.1:9'\n\n",
-        )
-
-    return workshop.publish(workshop.release("3.1.2", change), "3.1.2")
+    release = workshop.release("3.1.2", at_start(NEVER_REGISTERS))
+    return workshop.publish(release, "3.1.2")
 
 
 @pytest.fixture
@@ -202,7 +195,7 @@ async def test_belongs_to_somebody_else(
 async def test_full_while_a_trial_waits(
     box: Box, registrations: Registrations, faulty: str, make_disk: MakeDisk, good: str
 ) -> None:
-    """On a full disk the update is refused, the old release runs on, and started with room again it can be updated."""
+    """On a full disk the update is refused and the old release starts and runs; with room again it can be updated."""
     disk = make_disk(size_bytes=192 * MIB)
     host = await updating(box, registrations, faulty, volume=await disk.volume(box))
     fill = "dd if=/dev/zero of=/data/filler bs=64k 2>/dev/null || true"
@@ -212,8 +205,6 @@ async def test_full_while_a_trial_waits(
     await host.agent.restart()
     assert await registrations.reach(2) == __version__
     await host.box.fill(host.agent.volume, "rm /data/filler; sync")
-    await host.agent.restart()  # whether it can be updated is found out at the start
-    await registrations.reach(3)
     assert await host.update(good) == GOOD_VERSION
 
 
@@ -241,14 +232,3 @@ async def test_stop_during_a_trial(host: Updating, mute: str) -> None:
     await asyncio.wait({asking})
     await host.agent.start()
     await host.agent.says("(on trial) starts", times=2)
-
-
-# Engines
-
-
-@pytest.mark.parametrize("what", ["stopped and started", "killed", "cut off with its host"])
-def test_the_engine(what: str) -> None:
-    """The agent is back after whatever happens to the engine, under `--restart always`."""
-    pytest.skip(
-        f"an engine that is {what}: a test's own engine has no network, and the agent no way to the hub"
-    )

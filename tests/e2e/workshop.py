@@ -21,7 +21,7 @@ REPOSITORY = "dmatest/dockmon-agent"
 ROOT = "opt/dockmon-agent"
 DEADLINE_S = 300
 
-GOOD_VERSION, BAD_VERSION = "3.1.0", "3.1.1"
+GOOD_VERSION, BAD_VERSION, LATE_VERSION = "3.1.0", "3.1.1", "3.1.2"
 
 AGENT_TAG = "-agent"
 """How the tags of images end that agents are run from, and not updated to."""

@@ -41,6 +41,7 @@ class FakeReleases:
     stagings: dict[str, dict[str, bytes]] = field(default_factory=dict)
     slots: dict[str, dict[str, bytes]] = field(default_factory=dict)
     in_the_way: str = ""
+    lacking: str = ""
     delay_s: dict[str, float] = field(default_factory=dict)
     failing: dict[str, ReleaseRefused] = field(default_factory=dict)
     fetched: list[tuple[str, str]] = field(default_factory=list)
@@ -50,6 +51,10 @@ class FakeReleases:
     async def obstacle(self) -> str:
         await self._do("obstacle")
         return self.in_the_way
+
+    async def shortage(self) -> str:
+        await self._do("shortage")
+        return self.lacking
 
     async def begin(self) -> str:
         await self._do("begin")

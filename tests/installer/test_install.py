@@ -118,7 +118,13 @@ def test_what_the_unit_promises(places: Places) -> None:
     lines = unit(places, PYTHON).splitlines()
     for line in (
         "ExecStart=/usr/bin/python3.11 -I -S -B /opt/dockmon-agent/launcher",
-        *("Type=notify", "NotifyAccess=main", "Restart=always", "RestartSec=1"),
+        *(
+            "Type=notify",
+            "NotifyAccess=main",
+            "Restart=always",
+            "RestartSec=1",
+            "RestartPreventExitStatus=78",
+        ),
         *("StartLimitIntervalSec=0", "KillMode=control-group", "StateDirectory=dockmon-agent"),
         *("User=dockmon-agent", "SupplementaryGroups=docker", "ProtectSystem=strict"),
         "NoNewPrivileges=yes",

@@ -249,6 +249,7 @@ def test_below_the_security_floor(room: Room) -> None:
     room.store(floored)
     assert old.says("switch", **switch(floored))["ok"]
     new = launcher.next()
+    assert (old["launch"]["security_floor"], new["launch"]["security_floor"]) == (0, 3)
     new.says("registered")
     settled(room, lambda state: state["security_floor"] == 3)
     older = room.store(Release("1.5.0", manifest={"security_floor": 2}))

@@ -56,6 +56,7 @@ def test_first_start(room: Room) -> None:
         "why_no_updates": "",
         "root_keys": 1,
         "keys_dir": str(room.root / "keys"),
+        "security_floor": 0,
         "trial": None,
         "last_result": None,
     }

@@ -188,9 +188,12 @@ async def test_a_disk_that_is_full() -> None:
     async with SelfUpdateWorld() as world:
         world.start()
         await world.online()
-        world.releases.in_the_way = "/data/update has 3 MiB free and another release needs 96 MiB"
+        world.releases.lacking = "/data/update has 3 MiB free and another release needs 96 MiB"
         with pytest.raises(RequestFailed, match="3 MiB free"):
             await world.ask()
+        assert world.way() == []
+        world.releases.lacking = ""
+        await world.ask()
 
 
 async def test_a_second_update_meanwhile() -> None:

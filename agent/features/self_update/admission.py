@@ -36,7 +36,7 @@ async def admit(request: UpdateRequest, tools: UpdateTools, engine: Engine) -> N
             raise CommandFailed(why)
         if tools.why_not:
             raise CommandFailed(f"{tools.why_not}; {by_hand(own, request.image)}")
-    if why := await tools.releases.obstacle():
+    if why := await tools.releases.obstacle() or await tools.releases.shortage():
         raise CommandFailed(why)
 
 

@@ -132,8 +132,7 @@ class Steps:
     async def prepare(self, update: Update) -> Event:
         if not update.is_native:
             await self._clearing.sweep()
-        why = await self._releases.obstacle()
-        if why:
+        if why := await self._releases.obstacle() or await self._releases.shortage():
             return UpdateStepFailed(why)
         return PreparedNatively() if update.is_native else Prepared()
 

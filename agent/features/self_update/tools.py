@@ -18,7 +18,7 @@ class UpdateTools:
         own: The container we run in; None natively.
         repositories: Where images may come from; () for where the running one came from.
         login: Credentials for a registry by its name, "" for Docker Hub; read anew each time.
-        why_not: Why nothing can be updated on this host, found out at the start; "" if something can.
+        why_not: Why nothing can be updated in this container, found out at its start; "" if something can.
     """
 
     launcher: Launcher
