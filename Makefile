@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(PYTHON) -m pytest
 WITH_ENGINE := .ci/with-engine
 WITH_REGISTRY := .ci/with-registry
+# Those that share the engine run one after the other, beside all the rest.
+PARALLEL := -n auto --dist loadgroup
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
@@ -27,11 +29,11 @@ demo: $(INSTALLED) ## see the agent at work, on a real engine
 
 .PHONY: test
 test: lint ## everything: lint, types, all tests on a real engine, coverage
-	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) --cov --cov-fail-under=$(COVERAGE_PERCENT)
+	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) $(PARALLEL) --cov --cov-fail-under=$(COVERAGE_PERCENT)
 
 .PHONY: test-core
 test-core: $(INSTALLED) ## the decisions alone: no engine, no time, seconds
-	$(PYTEST) tests/core tests/hub $(wildcard tests/test_*.py)
+	$(PYTEST) -n auto tests/core tests/hub $(wildcard tests/test_*.py)
 
 .PHONY: test-scenarios
 test-scenarios: $(INSTALLED) ## agent and server in one loop on frozen time

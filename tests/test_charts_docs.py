@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from agent.console import chart
 
 FOLDER = Path(__file__).parents[1] / "docs" / "charts"
 
+drawn = cache(chart.documents)
+"""Drawing them all takes seconds."""
+
 
 def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
@@ -18,24 +22,24 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-@pytest.mark.parametrize("name", chart.documents())
+@pytest.mark.parametrize("name", drawn())
 def test_a_page_is_fresh(name: str) -> None:
     """Each page says what its chart says now."""
     page = FOLDER / name
     text = page.read_text("utf-8") if page.exists() else ""
-    assert text == chart.documents()[name], f"docs/charts/{name} is stale: run `make charts`"
+    assert text == drawn()[name], f"docs/charts/{name} is stale: run `make charts`"
 
 
 def test_no_page_is_left_over() -> None:
     """A chart that is gone, or has another name, has no page any more."""
-    extra = {page.name for page in FOLDER.iterdir()} - chart.documents().keys()
+    extra = {page.name for page in FOLDER.iterdir()} - drawn().keys()
     assert not extra, f"no chart makes {', '.join(sorted(extra))} of docs/charts: remove it"
 
 
 def test_the_index_shows_every_picture() -> None:
     """Who opens the folder sees all charts."""
-    index = chart.documents()["README.md"]
-    for name in chart.documents():
+    index = drawn()["README.md"]
+    for name in drawn():
         if name.endswith(".svg"):
             assert f"]({name})" in index
 
@@ -62,7 +66,7 @@ def test_all_are_written(tmp_path: Path) -> None:
     """`--all --out DIR` makes the folder and writes what `documents` has."""
     assert chart.run(parsed("--all", "--out", str(tmp_path / "new"))) == 0
     written = {page.name: page.read_text("utf-8") for page in (tmp_path / "new").iterdir()}
-    assert written == chart.documents()
+    assert written == drawn()
 
 
 @pytest.mark.parametrize("words", [["--all"], ["--out", "somewhere"]])

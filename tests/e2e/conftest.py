@@ -13,6 +13,7 @@ from e2e.changes import NEVER_REGISTERS, at_start, hurry
 from e2e.kills import Way
 from e2e.registrations import Registrations
 from e2e.registry import OpenRegistry
+from e2e.releases import Change
 from e2e.workshop import BAD_VERSION, GOOD_VERSION, LATE_VERSION, Workshop
 from engine import OwnEngine, find_engine
 
@@ -121,11 +122,17 @@ def agents(workshop: Workshop, faulty: str) -> dict[Way, str]:
 @pytest.fixture(scope="session")
 def releases(workshop: Workshop) -> dict[Way, str]:
     """The release to update to, with fault points, by where that is to lead."""
-    good = workshop.release(GOOD_VERSION, faults=True)
-    bad = workshop.release(BAD_VERSION, at_start("sys.exit(3)"), faults=True)
-    late = workshop.release(LATE_VERSION, at_start(NEVER_REGISTERS), faults=True)
+    ways: dict[Way, tuple[str, Change | None]] = {
+        "good": (GOOD_VERSION, None),
+        "bad": (BAD_VERSION, at_start("sys.exit(3)")),
+        "late": (LATE_VERSION, at_start(NEVER_REGISTERS)),
+    }
     return {
-        "good": workshop.publish(good, GOOD_VERSION),
-        "bad": workshop.publish(bad, BAD_VERSION),
-        "late": workshop.publish(late, LATE_VERSION),
+        way: workshop.publish(
+            # Of a tag that no other test publishes.
+            workshop.release(version, change, faults=True),
+            f"{version}-faulty",
+            label=version,
+        )
+        for way, (version, change) in ways.items()
     }

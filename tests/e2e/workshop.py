@@ -135,6 +135,8 @@ class Workshop:
     def publish(self, release: Release, tag: str, *, label: str | None = None) -> str:
         """Pushes an image with nothing in it but the release, and takes it off this engine. Returns its reference.
 
+        What was published under that tag before is not to be had any more.
+
         Args:
             label: The version on the image; None: that of the tag.
         """
