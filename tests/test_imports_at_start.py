@@ -19,6 +19,7 @@ NOT_AT_START = [
         "h11",
         "anyio",
     ),  # the first HTTP check brings them
+    "charset_normalizer",  # guesses encodings, and the engine speaks UTF-8
     "yaml",  # the first compose file that is read
     *("agent.console", "agent.hub", "agent.core.pictures"),
     *(
