@@ -30,14 +30,9 @@ def good(workshop: Workshop) -> str:
 
 
 @pytest.fixture(scope="module")
-async def saved(
-    engine_socket: Path, updatable: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def saved(workshop: Workshop, updatable: str) -> Path:
     """The agent's image as a file."""
-    path = tmp_path_factory.mktemp("saved") / "image.tar"
-    words = ("--host", f"unix://{engine_socket}", "save", "--output", str(path), updatable)
-    await docker(*words)
-    return path
+    return workshop.save(updatable)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

@@ -155,6 +155,12 @@ class Workshop:
             _docker("rmi", "--force", reference)
         return reference
 
+    def save(self, reference: str) -> Path:
+        """An image as a file, for another engine to load."""
+        path = self._new_directory()
+        _docker("save", "--output", str(path), reference)
+        return path
+
     def _variant(
         self, directory: Path, version: str, change: Change | None, *, faults: bool
     ) -> Release:
