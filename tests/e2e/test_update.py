@@ -20,6 +20,12 @@ HARDENED = (
 )
 
 
+STAGES = (
+    *("prepare", "resolve", "pull", "check", "extract"),
+    *("verify", "install", "self_check", "await_answer", "drain", "switch"),
+)
+
+
 @pytest.fixture(scope="module")
 def new_release(workshop: Workshop) -> str:
     """A good release, newer than the one in the image."""
@@ -32,6 +38,7 @@ async def host(box: Box, registrations: Registrations, updatable: str) -> Updati
     return await updating(box, registrations, updatable)
 
 
+@pytest.mark.protocol("self_update", "selfupdate_progress")
 async def test_in_place(host: Updating, hub: Hub, new_release: str) -> None:
     """The version changes; the container, its start and its host do not; the result is told once, then never again."""
     before = await host.agent.inspect()
@@ -49,6 +56,7 @@ async def test_in_place(host: Updating, hub: Hub, new_release: str) -> None:
     assert len(left.slots) == 1
 
     await host.completion_told()
+    assert [told["stage"] for told in host.told()] == [*STAGES, "complete"]
     told = len(host.told())
     await host.agent.restart()
     assert await host.registrations.next() == NEW
