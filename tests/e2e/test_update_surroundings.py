@@ -204,7 +204,7 @@ async def test_full_while_a_trial_waits(
     assert registrations.versions == [__version__]
     await host.agent.restart()
     assert await registrations.reach(2) == __version__
-    await host.box.fill(host.agent.volume, "rm /data/filler; sync")
+    await host.box.fill(host.agent.volume, "rm /data/filler; sync --file-system /data")
     assert await host.update(good) == GOOD_VERSION
 
 
