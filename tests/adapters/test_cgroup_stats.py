@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fakes.group_tree import TOTAL_BYTES, GroupTree
+from fakes.group_tree import NET_DEV, TOTAL_BYTES, GroupTree
 
 from agent.adapters.cgroup_stats import CgroupStats
-from agent.adapters.cgroup_stats.files import KEPT
+from agent.adapters.cgroup_stats.files import KEPT, QUIET_S
 from agent.core.roster import Process, Run
 from agent.core.stats import Counters
 
@@ -189,9 +189,45 @@ async def test_another_process(tmp_path: Path) -> None:
     files = source(tree)
     await files.read([web])
     tree.remove(web)
+    await asyncio.sleep(QUIET_S)  # the kernel would tell at once
     assert await told(files, web) == []
     web.process = tree.add(WEB).process
     assert await told(files, web) == [WEB]
+    files.rest()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_container_that_does_not_run(tmp_path: Path, version: int) -> None:
+    """Its CPU time is looked at, and the rest now and then; as soon as it runs all of it is read at once."""
+    tree = GroupTree(tmp_path, version=version)
+    web = tree.add(WEB)
+    files = source(tree)
+    net, cpu = tree.proc_of(web) / "net/dev", {1: "cpuacct.usage", 2: "cpu.stat"}[version]
+
+    async def received(after_s: float) -> int:
+        await asyncio.sleep(after_s)
+        return (await files.read([web]))[WEB].network_rx_bytes
+
+    assert await received(0) == 1000
+    net.write_text(NET_DEV.replace("1000", "2000"))
+    assert [await received(1) for _ in range(5)] == [1000, 1000, 1000, 1000, 2000]
+    net.write_text(NET_DEV.replace("1000", "3000"))
+    assert await received(1) == 2000
+    used = next(tree.groups.rglob(cpu))
+    used.write_text(used.read_text().replace("5", "6"))
+    assert await received(1) == 3000
+    files.rest()
+
+
+async def test_a_text_of_several_pages(tmp_path: Path) -> None:
+    """A container of many networks: none is forgotten."""
+    tree = GroupTree(tmp_path, version=2)
+    web = tree.add(WEB)
+    head, _, line = NET_DEV.strip().rsplit("\n", 2)
+    lines = [line.replace("eth0", f"eth{number}") for number in range(100)]
+    (tree.proc_of(web) / "net/dev").write_text("\n".join([head, *lines, ""]))
+    files = source(tree)
+    assert (await files.read([web]))[WEB].network_rx_bytes == 100 * 1000
     files.rest()
 
 

@@ -24,6 +24,13 @@ NUMBER_BYTES = 64
 FILE_BYTES = 64 * 1024
 """Far more than the kernel writes. A device or an interface takes a line of a hundred bytes."""
 
+PAGE_BYTES, LINE_BYTES = 4096, 512
+"""The kernel hands a text over in pages of whole lines. One that leaves room for another line is the last."""
+
+QUIET_S = 5.0
+"""A container that has not run since the last look has changed nothing. What the kernel still does on its behalf
+(writing to its disk, taking packets that nobody waits for) shows up to so much later."""
+
 LIMIT_S = 10.0
 """How often the memory's limit is read again: `docker update` may change it."""
 
@@ -52,6 +59,7 @@ class Files:
         self._is_v2 = place.is_v2
         self._kept: list[int] = []
         self._limit_bytes, self._limit_until_s = 0, 0.0
+        self._cpu_ns, self._memory_bytes, self._quiet_until_s = -1, 0, 0.0
         # Most containers do nothing to their disks and little to their network: the same bytes say the same.
         self._disk, self._disk_read = b"", (0, 0)
         self._network, self._network_read = b"", (0, 0)
@@ -60,17 +68,20 @@ class Files:
         """One look, at `now_s` (loop time, which is the clock that CPU time is measured against)."""
         if not self._kept:
             self._open()
-        process, *files = self._kept
-        cpu_ns, memory_bytes = self._v2(files) if self._is_v2 else self._v1(files)
+        process, cpu, *files = self._kept
+        cpu_ns = self._read_cpu(cpu)
+        if cpu_ns != self._cpu_ns or now_s >= self._quiet_until_s:
+            self._cpu_ns, self._quiet_until_s = cpu_ns, now_s + QUIET_S
+            self._memory_bytes = self._v2(files) if self._is_v2 else self._v1(files)
+            if process >= 0:
+                self._read_network(process)
         if now_s >= self._limit_until_s:
             self._read_limit(now_s)
-        if process >= 0:
-            self._read_network(process)
         return Counters(
             cpu_ns,
             int(now_s * 1e9),
             1,
-            memory_bytes,
+            self._memory_bytes,
             self._limit_bytes,
             *self._network_read,
             *self._disk_read,
@@ -93,22 +104,27 @@ class Files:
             self.close()
             raise
 
-    def _v1(self, files: Sequence[int]) -> tuple[int, int]:
-        cpu, memory, stat, disk = files
+    def _read_cpu(self, cpu: int) -> int:
+        if self._is_v2:
+            return 1000 * figure(os.pread(cpu, FILE_BYTES, 0), b"usage_usec ")
+        return int(os.pread(cpu, NUMBER_BYTES, 0))
+
+    def _v1(self, files: Sequence[int]) -> int:
+        memory, stat, disk = files
         memory_bytes = 0
         if memory >= 0 and stat >= 0:
             usage_bytes = int(os.pread(memory, NUMBER_BYTES, 0))
             memory_bytes = working_set_v1(usage_bytes, os.pread(stat, FILE_BYTES, 0))
         if disk >= 0 and (table := os.pread(disk, FILE_BYTES, 0)) != self._disk:
             self._disk, self._disk_read = table, transferred_v1(table)
-        return int(os.pread(cpu, NUMBER_BYTES, 0)), memory_bytes
+        return memory_bytes
 
-    def _v2(self, files: Sequence[int]) -> tuple[int, int]:
-        cpu, stat, disk = files
+    def _v2(self, files: Sequence[int]) -> int:
+        stat, disk = files
         memory_bytes = working_set_v2(os.pread(stat, FILE_BYTES, 0)) if stat >= 0 else 0
         if disk >= 0 and (table := os.pread(disk, FILE_BYTES, 0)) != self._disk:
             self._disk, self._disk_read = table, transferred_v2(table)
-        return 1000 * figure(os.pread(cpu, FILE_BYTES, 0), b"usage_usec "), memory_bytes
+        return memory_bytes
 
     def _read_limit(self, now_s: float) -> None:
         self._limit_until_s = now_s + LIMIT_S
@@ -177,6 +193,8 @@ def _whole(path: str, directory: int | None) -> bytes:
         content = b""
         while piece := os.read(descriptor, FILE_BYTES):
             content += piece
+            if len(piece) < PAGE_BYTES - LINE_BYTES:
+                break
         return content
     finally:
         os.close(descriptor)
