@@ -23,7 +23,7 @@ from integration.agent_process import AgentProcess
 from agent.console.witness import Witness
 from benchmarks import processes
 from benchmarks.stage import ServerFailed, ServerProcess, Stage, stage
-from benchmarks.verdict import Held, lines, verdict
+from benchmarks.verdict import Held, lines, most, verdict
 
 SECONDS = 1800.0
 WARM_UP_S = 180.0
@@ -119,12 +119,12 @@ class Soak:
             at_once.create_task(self._command())
             at_once.create_task(self._report())
             await asyncio.sleep(warm_up_s)
-            # Floods come and go, so a single look would say more of its moment than of the agent.
+            # Floods and connections come and go: a single look would say more of its moment than of the agent.
             looks = []
             for _ in range(10):
                 looks.append(self._held())
                 await asyncio.sleep(1.0)
-            warm = max(looks, key=lambda each: each.rss_mb)
+            warm = most(looks)
             await asyncio.sleep(max(0.0, self._seconds - warm_up_s - 10.0))
             self._over.set()
         await self._server.ask("rest")

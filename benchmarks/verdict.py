@@ -18,6 +18,15 @@ class Held:
     threads: int
 
 
+def most(looks: Sequence[Held]) -> Held:
+    """The most that was held of each, at whichever of these moments."""
+    return Held(
+        max(look.rss_mb for look in looks),
+        max(look.descriptors for look in looks),
+        max(look.threads for look in looks),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     text: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.verdict import Held, lines, verdict
+from benchmarks.verdict import Held, lines, most, verdict
 
 WARM = Held(50.0, 40, 11)
 GOOD: dict[str, Any] = {"emitted": 900, "lost": 0, "worst_command_ms": 80.0, "exit_status": 0}
@@ -38,6 +38,11 @@ def test_each_limit_is_told_by_itself(end: Held, odd: dict[str, Any], about: str
     """One that does not hold does not hide the others; a soak in which nothing happened proves nothing."""
     (text,) = fails(end, **odd)
     assert text.startswith(about)
+
+
+def test_warm_is_the_most_of_each() -> None:
+    """The moment with the most memory may be one at which the server was away, and its connections with it."""
+    assert most([Held(50.0, 29, 11), Held(52.0, 26, 10)]) == Held(52.0, 29, 11)
 
 
 def test_the_verdict_is_read_line_by_line() -> None:
