@@ -7,8 +7,6 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(PYTHON) -m pytest
 WITH_ENGINE := .ci/with-engine
 WITH_REGISTRY := .ci/with-registry
-# Those that share the engine run one after the other, beside all the rest.
-PARALLEL := -n auto --dist loadgroup
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
@@ -29,7 +27,8 @@ demo: $(INSTALLED) ## see the agent at work, on a real engine
 
 .PHONY: test
 test: lint ## everything: lint, types, all tests on a real engine, coverage
-	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) $(PARALLEL) --cov --cov-fail-under=$(COVERAGE_PERCENT)
+	$(PYTEST) -n auto --cov --cov-report= tests --ignore=tests/integration --ignore=tests/e2e
+	$(WITH_ENGINE) $(WITH_REGISTRY) $(PYTEST) --cov --cov-append --cov-fail-under=$(COVERAGE_PERCENT) tests/integration
 
 .PHONY: test-core
 test-core: $(INSTALLED) ## the decisions alone: no engine, no time, seconds

@@ -34,8 +34,6 @@ def pytest_pycollect_makemodule() -> Generator[None, pytest.Module, pytest.Modul
     module = yield
     module.add_marker(pytest.mark.real_time)
     module.add_marker(pytest.mark.engine)
-    # One after the other: some look at all that the engine has or says.
-    module.add_marker(pytest.mark.xdist_group("engine"))
     return module
 
 
