@@ -35,7 +35,7 @@ class AtWork:
 
     @property
     def follows_engine(self) -> bool:
-        return self._status.facts is not None
+        return self._status.answers
 
     async def confirm(self) -> None:
         with contextlib.suppress(LinkClosed):  # the session says so itself

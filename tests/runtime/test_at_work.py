@@ -83,3 +83,16 @@ async def test_long_work_has_a_name() -> None:
         await asyncio.sleep(2)
         assert end.under_way() == "container update web"
         await updating
+
+
+async def test_an_engine_that_went_away() -> None:
+    """It is known, but does not answer: a new release need not show that it does."""
+    async with World(poll_s=None) as world:
+        world.start()
+        await world.online()
+        await world.until("following", chart="engine")
+        assert at_work(world).follows_engine
+        world.engine.down()
+        await world.until("down", chart="engine")
+        await asyncio.sleep(0.1)
+        assert not at_work(world).follows_engine
