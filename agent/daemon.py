@@ -176,6 +176,7 @@ class _Daemon:
             schema=WRITES_SCHEMA,
             environ=self._environ,
             fetch=partial(fetch_release, ca_cert=chosen.ca_cert),
+            container_root=Path("/") if equipment.own is not None else None,
         )
         try:
             why = launch.why_no_updates or await releases.obstacle()

@@ -95,16 +95,17 @@ class Box:
 
         Args:
             flags: More of `docker run`'s.
-            volume: None: a new one.
+            volume: None: a new one; "": none at all.
             settings: None: those of an agent which is new to the hub.
             image: None: the box's.
         """
-        volume = volume or await self.volume()
+        volume = await self.volume() if volume is None else volume
+        data = ("--volume", f"{volume}:/data") if volume else ()
         name = _name("agent")
         environment = self.settings() if settings is None else settings
         container_id = await docker(
             *("run", "--detach", "--name", name, *self.labels, "--network", "host"),
-            *("--volume", f"{self.socket}:/var/run/docker.sock", "--volume", f"{volume}:/data"),
+            *("--volume", f"{self.socket}:/var/run/docker.sock", *data),
             *(word for key, value in environment.items() for word in ("--env", f"{key}={value}")),
             *(*flags, image or self.image, *command),
         )

@@ -192,6 +192,13 @@ async def test_belongs_to_somebody_else(
     assert "chown" in await host.refused(good)
 
 
+async def test_no_volume(box: Box, registrations: Registrations, updatable: str, good: str) -> None:
+    """What it keeps would go with the container: it runs, and says what to mount."""
+    host = await updating(box, registrations, updatable, volume="")
+    assert host.host.registration["capabilities"]["self_update"] is False
+    assert "no volume is mounted at /data" in await host.refused(good)
+
+
 async def test_full_while_a_trial_waits(
     box: Box, registrations: Registrations, faulty: str, make_disk: MakeDisk, good: str
 ) -> None:
