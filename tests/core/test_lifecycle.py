@@ -242,7 +242,7 @@ def test_an_update_begins_and_everything_goes_on() -> None:
         >> UpdateRequested(UPDATE)
         << CancelActivity(3)
         << Acquire("self_update", 7)
-        << StartActivity("follow_update", 4, 900.0, UPDATE)
+        << StartActivity("follow_update", 4, 1500.0, UPDATE)
     )
 
 
