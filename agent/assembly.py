@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import random
 from collections.abc import Callable
@@ -203,6 +204,7 @@ def assemble(
             ports.launcher,
             ports.store,
             own=ports.own,
+            clock_s=asyncio.get_running_loop().time,
             detach=runtime.detach,
             news=delivery.journalled,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -41,13 +41,26 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class LastResult:
-    """How the update before this start ended; told to the server once."""
+    """How the update before this start ended; told to the server once.
+
+    Attributes:
+        proof_s: The time from its start in which the running release shows that the server can be reached at all; if
+            it does not, nothing was learnt about the one taken back. None: that is not in question.
+    """
 
     command_id: str
     command: str
     version: str
     outcome: Outcome
     reason: str = ""
+    proof_s: float | None = None
+
+    def proven_after(self, seconds: float) -> LastResult:
+        """The result, once the running release has needed that long to register."""
+        if self.outcome != "rolled_back" or self.proof_s is None or seconds <= self.proof_s:
+            return self
+        reason = f"{self.reason}; nor did the release before it register in that time"
+        return replace(self, outcome="inconclusive", reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class Keeper:
         """The decision, written down. An attempt that cannot be counted is not made."""
         before = self._volume.state
         decision = self._chooser.decide()
-        if not self._volume.save(decision.state) and decision.on_trial:
+        is_saved = self._volume.save(decision.state)
+        if not is_saved and (decision.on_trial or self._volume.directory is None):
             self._volume.state = before
             decision = self._chooser.decide(can_count=False)
         if decision.on_trial:
@@ -94,7 +95,7 @@ class Keeper:
         self._notifier.status(text)
         try:
             child = Child(
-                self._chooser.directory(decision.slot), self._environ, self._launch(decision)
+                self._chooser.directory(decision.slot), self._environ, self._launch(decision, late)
             )
         except OSError as error:
             why = f"could not be started: {error.strerror}"
@@ -130,13 +131,14 @@ class Keeper:
             case _:
                 self._voice.info(said)
 
-    def _launch(self, decision: Decision) -> object:
+    def _launch(self, decision: Decision, late: Trial | None) -> object:
         """What the release is told, DOCKMON_AGENT_LAUNCH."""
         verdict, baked = decision.verdict, self._chooser.verdict(None)
         trial, result = self._volume.state.trial, self._volume.state.last_result
         told = None
         if result and not result.reported:
             told = {name: value for name, value in result.__dict__.items() if name != "reported"}
+            told["proof_s"] = late.deadline_s if late else None
         return {
             "launcher_api": LAUNCHER_API,
             "running": {

@@ -20,6 +20,7 @@ class Proving:
 
     Args:
         own: ID and name of the container we run in; both "" natively.
+        clock_s: Monotonic seconds.
         news: To be called when something has been journalled.
     """
 
@@ -29,11 +30,13 @@ class Proving:
         store: Store,
         *,
         own: tuple[str, str],
+        clock_s: Callable[[], float],
         detach: Detach,
         news: Callable[[], None],
     ) -> None:
         self._launcher, self._store, self._own = launcher, store, own
         self._detach, self._news = detach, news
+        self._clock_s, self._began_s = clock_s, clock_s()
         self._is_registered = self._has_engine = self._is_proven = False
         self._result = launcher.launch.last_result
 
@@ -56,6 +59,8 @@ class Proving:
             return
         self._is_proven = True
         self._launcher.registered()
+        if self._result is not None:
+            self._result = self._result.proven_after(self._clock_s() - self._began_s)
         if trial is not None:
             version = self._launcher.launch.running.version
             log.info("release %s has registered and stays", version)

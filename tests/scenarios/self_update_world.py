@@ -108,8 +108,10 @@ def on_trial(command_id: str, *, command: str = "self_update", needs_engine: boo
     return launch(running=running, trial=Trial(command_id, needs_engine, command))
 
 
-def taken_back(command_id: str, outcome: Any = "rolled_back") -> Launch:
+def taken_back(
+    command_id: str, outcome: Any = "rolled_back", *, proof_s: float | None = None
+) -> Launch:
     result = LastResult(
-        command_id, "self_update", "3.1.0", outcome, "was not registered within 90 s"
+        command_id, "self_update", "3.1.0", outcome, "was not registered within 90 s", proof_s
     )
     return launch(last_result=result)

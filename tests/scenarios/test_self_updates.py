@@ -118,6 +118,21 @@ async def test_a_release_that_was_taken_back(outcome: str) -> None:
         assert world.hub.complaints == []
 
 
+@pytest.mark.parametrize(("away_s", "said"), [(60, "90 s"), (120, "in that time")])
+async def test_a_release_before_it_that_is_late_itself(away_s: float, said: str) -> None:
+    """Not registered in the time that the new one had, it knows that nothing was learnt about that one."""
+    async with SelfUpdateWorld() as world:
+        await world.hub.stop_listening()
+        world.next_start(taken_back("c-1", proof_s=90))
+        await asyncio.sleep(away_s)
+        await world.hub.start_listening()
+        await world.online()
+        await asyncio.sleep(5)
+        [(stage, error)] = progress(world)
+        assert stage == "failed"
+        assert error.endswith(said)
+
+
 async def test_an_update_of_our_own_container() -> None:
     """`update_container` that means us is the same procedure, and its completion names the container, which stays."""
     async with SelfUpdateWorld() as world:
