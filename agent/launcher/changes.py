@@ -25,6 +25,8 @@ def attempt_failed(state: State, error: str) -> State:
 def committed(state: State, new: Verdict, old: Verdict) -> State:
     """The release on trial was registered: it stays. The old one stays as fallback if it can read the new data."""
     trial = _trial(state)
+    if new.build_id != trial.build_id:
+        raise AssertionError("only the release on trial is kept, and that is another one")
     failed = {b: f for b, f in state.failed.items() if b != trial.build_id}
     return state.but(
         active=trial.build_id,

@@ -7,12 +7,12 @@ from agent.launcher import changes, cleanup, switching
 from agent.launcher.child import Child
 from agent.launcher.choice import Decision
 from agent.launcher.chooser import Chooser
-from agent.launcher.say import Voice
+from agent.launcher.say import Voice, now
 from agent.launcher.volume import Volume
 
 TYPE_CHECKING = False  # importing it from typing would bring `re`
 if TYPE_CHECKING:
-    from agent.launcher.state import Trial
+    from agent.launcher.state import State, Trial
 
 
 class Life:
@@ -40,7 +40,7 @@ class Life:
         state, running = self._volume.state, self._decision.verdict
         if self._volume.directory is None:
             return True
-        if not self._decision.on_trial or state.trial is None:
+        if not self._is_on_trial:
             return self._volume.save(changes.registered(state, running))
         fault("commit.begun")
         old = self._chooser.verdict(state.active)
@@ -72,7 +72,8 @@ class Life:
             return switch
         if self._volume.directory is None:
             return self._volume.why
-        state, running = self._volume.state, self._decision.verdict
+        before, running = self._volume.state, self._decision.verdict
+        state = self._without_stranded(switch)
         if why := switching.obstacle(state, running, on_trial=self._is_on_trial, switch=switch):
             return why
         if state.trial and state.trial.build_id == switch.build_id:
@@ -84,12 +85,25 @@ class Life:
         fault("switch.verified")
         if self._volume.save(changes.to_trial(state, switching.trial_of(state, switch))):
             return ""
-        self._volume.state = state
+        self._volume.state = before
         return "it could not be written down; free some space on the volume"
+
+    def _without_stranded(self, switch: switching.Switch) -> State:
+        """The state, without a trial that could not be counted when this life began: another command takes its turn."""
+        state, stranded = self._volume.state, self._decision.state.trial
+        if self._decision.on_trial or stranded is None or state.trial != stranded:
+            return state
+        if stranded.command_id == switch.command_id:
+            return state
+        return changes.rolled_back(
+            state, "its attempts could not be counted: the disk was full", now()
+        )
 
     @property
     def _is_on_trial(self) -> bool:
-        return self._decision.on_trial and self._volume.state.trial is not None
+        # Once it was kept, the trial that is written down is that of the release it has asked for.
+        trial, running = self._volume.state.trial, self._decision.verdict
+        return self._decision.on_trial and trial is not None and trial.build_id == running.build_id
 
     def reported(self, message: dict[str, object]) -> None:
         """The server knows how the last update went."""

@@ -97,7 +97,7 @@ class Supervisor:
                     self._watch.heard(time.monotonic())
                     if self._watch.is_registered and not self._is_recorded:
                         self._is_recorded = self._ears.registered()
-                case "registered":
+                case "registered" if not self._watch.is_ending:
                     self._watch.registered()
                     self._is_recorded = self._ears.registered()
                 case "switch":

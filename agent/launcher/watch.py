@@ -64,6 +64,11 @@ class Watch:
         self.is_late = False
         self.why = ""
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end: what it achieves from now on comes too late."""
+        return self._kill_at is not None
+
     def heard(self, now_s: float) -> None:
         """A heartbeat."""
         self._silent_at = now_s + self._limits.silence_s

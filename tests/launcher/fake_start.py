@@ -50,6 +50,13 @@ def act(order: dict[str, Any]) -> None:
         case {"signal": number}:
             os.kill(os.getpid(), number)
             time.sleep(60)
+        case {"say_at_end": message}:
+
+            def say_and_end(*_: object) -> None:
+                launcher.sendall(json.dumps(message).encode() + b"\n")
+                sys.exit(0)
+
+            signal.signal(signal.SIGTERM, say_and_end)
         case {"deaf": True}:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             tell(done=True)

@@ -381,6 +381,27 @@ def test_a_full_volume_without_ballast(room: Room, tmpfs: Callable[[str], None])
 
 
 @needs_root
+def test_another_update_while_a_trial_waits(room: Room, tmpfs: Callable[[str], None]) -> None:
+    """There is room again and another command comes: it takes the place of the trial that could not be counted."""
+    tmpfs("size=4m")
+    room.bake(OLD)
+    launcher = room.start()
+    old = launcher.next()
+    room.store(NEW)
+    assert old.asked(say={"say": "switch", **switch(NEW)}, lingers=True)["ok"]
+    (room.update / "spare").unlink()
+    filler = filled(room.update)
+    old.tell(exit=0)
+    old = launcher.next()
+    assert old["version"] == "1.0.0"
+    filler.unlink()
+    third = room.store(Release("3.0.0"))
+    assert old.says("switch", **switch(third, command_id="command-2"))["ok"]
+    assert launcher.next()["version"] == "3.0.0"
+    assert "could not be counted" in room.state()["failed"][NEW.build_id]["reason"]
+
+
+@needs_root
 def test_a_commit_on_a_full_volume(room: Room, tmpfs: Callable[[str], None]) -> None:
     """What was registered stays registered: it is written down as soon as there is room."""
     tmpfs("size=4m")

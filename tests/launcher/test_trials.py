@@ -93,6 +93,7 @@ def test_a_trial_that_commits(room: Room) -> None:
         "version": "2.0.0",
         "outcome": "updated",
         "reason": "",
+        "proof_s": None,
     }
     again.says("reported", command_id="command-1")
     settled(room, lambda state: state["last_result"]["reported"])
@@ -251,3 +252,34 @@ def test_a_second_update(room: Room) -> None:
     assert room.state()["fallback"] == NEW.build_id
     assert launcher.stop() == 0
     assert room.slots() == {NEW.build_id, third.build_id}
+
+
+def test_registered_once_more(room: Room) -> None:
+    """A release that was kept and has asked for the next one keeps only itself, however often it registers."""
+    launcher, new = updated(room, NEW)
+    new.says("registered")
+    settled(room, lambda state: state["trial"] is None)
+    third = room.store(Release("3.0.0"))
+    wanted = switch(third, command_id="command-2")
+    assert new.asked(say={"say": "switch", **wanted}, lingers=True)["ok"]
+    new.says("registered")
+    assert new.says("switch", **wanted) == {"re": "switch", "ok": True}, "asked twice"
+    assert room.state()["active"] == NEW.build_id
+    assert room.state()["trial"]["build_id"] == third.build_id
+    assert launcher.next()["version"] == "3.0.0"
+
+
+def test_registered_too_late(room: Room) -> None:
+    """Its time was over and it was told to end: what it says on its way out keeps it no more."""
+    launcher, _ = updated(
+        room, Release("2.0.0", ({"say_at_end": {"say": "registered"}},)), deadline_s=1
+    )
+    assert launcher.next()["version"] == "1.0.0"
+    assert room.state()["active"] is None
+    assert room.state()["last_result"]["outcome"] == "rolled_back"
+
+
+def test_the_one_before_is_told_how_long_it_has(room: Room) -> None:
+    """Registered later than that, it knows by itself that nothing was learnt about the other."""
+    launcher, _ = updated(room, NEW, deadline_s=1)
+    assert launcher.next()["launch"]["last_result"]["proof_s"] == 1
