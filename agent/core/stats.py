@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.rfc3339 import rfc3339
 
@@ -16,9 +15,10 @@ MAX = 2**64 - 1
 """The server keeps byte counts in 64 bits without a sign, and closes the socket on anything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """One look at a container's raw figures. Those that only grow begin anew when the container does.
+
+    A frozen dataclass takes three times as long to make, and every container has one each second.
 
     Attributes:
         cpu_ns: CPU time its processes used so far.
