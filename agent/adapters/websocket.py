@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, ProtocolError, WebSocketException
 from websockets.proxy import get_proxy
 from websockets.uri import parse_uri
 
 from agent.adapters.dial_errors import explain
+from agent.adapters.frames import text_frames
 from agent.core.failures import Failure, FailureKind
 from agent.ports import DialFailed, LinkClosed, LinkStalled
 
@@ -78,9 +79,18 @@ class _BatchingConnection(ClientConnection):
                 self.transport.close()
 
     async def send_batch(self, messages: Sequence[bytes]) -> None:
-        async with self.send_context():
-            for message in messages:
-                self.protocol.send_text(message)
+        """Writes each as a text message.
+
+        Raises:
+            ConnectionClosed: The connection is not open.
+            ProtocolError: A message in fragments is under way, and must not be broken into.
+        """
+        assert messages, "the protocol takes an empty write for the end of the stream"
+        async with self.send_context():  # it has seen that the connection is open
+            if self.protocol.expect_continuation_frame:
+                raise ProtocolError("expected a continuation frame")
+            assert not self.protocol.extensions, "they would have to encode each frame"
+            self.protocol.writes.append(text_frames(messages))
 
 
 CONNECTION: Mapping[str, Any] = {

@@ -61,11 +61,11 @@ def event(name: str, payload: Mapping[str, Any], at: datetime) -> bytes:
     return encode({"type": "event", "command": name, "payload": payload, "timestamp": rfc3339(at)})
 
 
-def events(name: str, payloads: Iterable[Mapping[str, Any]], at: datetime) -> list[bytes]:
-    """Many of them that happened at the same time, of our own making."""
+def events(name: str, payloads: Iterable[bytes], at: datetime) -> list[bytes]:
+    """Many of them that happened at the same time, of payloads that are encoded already."""
     head = encode({"type": "event", "command": name, "payload": None})[: -len("null}")]
     tail = encode({"timestamp": rfc3339(at)})
-    return [b"%b%b,%b" % (head, encode_own(payload), tail[1:]) for payload in payloads]
+    return [b"%b%b,%b" % (head, payload, tail[1:]) for payload in payloads]
 
 
 def error_report(error: str, *, details: str = "", container_id: str = "") -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from agent.core.rfc3339 import rfc3339
 
@@ -15,9 +15,10 @@ MAX = 2**64 - 1
 """The server keeps byte counts in 64 bits without a sign, and closes the socket on anything else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """One look at a container's raw figures. Those that only grow begin anew when the container does.
+
+    A frozen dataclass takes three times as long to make, and every container has one each second.
 
     Attributes:
         cpu_ns: CPU time its processes used so far.
@@ -94,13 +95,17 @@ def sample(
         "network_tx": now.network_tx_bytes,
         "disk_read": now.disk_read_bytes,
         "disk_write": now.disk_write_bytes,
-        "timestamp": rfc3339(at),
+        "timestamp": _stamp(at),
     }
 
 
 def zero_sample(*, container_id: str, name: str, at: datetime) -> Json:
     """The last one of a container that stopped: the server would show the one before for ever."""
     return sample(None, Counters(), container_id=container_id, name=name, at=at)
+
+
+_stamp = lru_cache(maxsize=1)(rfc3339)
+"""All samples of a tick have the same, and writing it takes as long as all the rest of one."""
 
 
 def _cpu_percent(before: Counters | None, now: Counters) -> float:

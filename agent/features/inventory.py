@@ -42,7 +42,7 @@ INSPECTS_AT_ONCE = 4
 REST_S = 30.0
 """A container whose inspection hung (the engine holds its lock) is listed without extras for this long."""
 
-RECHECK_S = 30.0
+RECHECK_S = 60.0
 """How long a list may be answered with again, though nothing was heard of that would change it. Almost all that does
 is told by an event; a container that is being removed, say, is not."""
 

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from agent.core.batch_size import BatchSize
+from agent.core.encoded_sample import EncodedSample
 from agent.core.replies import events
 from agent.core.slots import Slots
-from agent.ports import Channel, ChannelFull, Clock, Json, LinkClosed, Priority
+from agent.ports import Channel, ChannelFull, Clock, LinkClosed, Priority
 
 RETRY_FULL_S = 1.0
 """Replies may fill the link. Samples can wait: newer ones take their places meanwhile."""
@@ -21,7 +22,7 @@ class SampleQueue:
 
     def __init__(self, channel: Channel, clock: Clock) -> None:
         self._channel, self._clock = channel, clock
-        self._waiting: Slots[Json] = Slots(CAPACITY)
+        self._waiting: Slots[bytes] = Slots(CAPACITY)
         self._filled = asyncio.Event()
         self._is_under_way = False
 
@@ -30,9 +31,9 @@ class SampleQueue:
         """Whether there is anything that has not arrived yet."""
         return self._is_under_way or bool(self._waiting)
 
-    def put(self, samples: Iterable[Json]) -> None:
+    def put(self, samples: Iterable[EncodedSample]) -> None:
         for sample in samples:
-            self._waiting.put(sample["container_id"], sample)
+            self._waiting.put(sample.container_id, sample.encoded)
         self._filled.set()
 
     def clear(self) -> None:

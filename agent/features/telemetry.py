@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from agent.core.encoded_sample import EncodedSample, encode_sample
 from agent.core.processes import has_network, network_owner, process
 from agent.core.roster import Roster, Run
 from agent.core.stats import Counters, sample, zero_sample
@@ -208,7 +209,7 @@ class Telemetry:
 
     # Samples
 
-    def _samples(self, runs: Sequence[Run], found: Mapping[str, Counters]) -> list[Json]:
+    def _samples(self, runs: Sequence[Run], found: Mapping[str, Counters]) -> list[EncodedSample]:
         at = self._clock()
         samples = []
         for run in runs:
@@ -216,14 +217,15 @@ class Telemetry:
             if now is None or not self._roster.has(run):
                 continue  # it ended meanwhile: its last sample is zero
             told = sample(run.before, now, container_id=run.container_id, name=run.name, at=at)
-            samples.append(told)
+            samples.append(encode_sample(told))
             run.before = now
         return samples
 
-    def _zero(self, run: Run) -> Json:
-        return zero_sample(container_id=run.container_id, name=run.name, at=self._clock())
+    def _zero(self, run: Run) -> EncodedSample:
+        told = zero_sample(container_id=run.container_id, name=run.name, at=self._clock())
+        return encode_sample(told)
 
-    def _offer(self, samples: Sequence[Json]) -> None:
+    def _offer(self, samples: Sequence[EncodedSample]) -> None:
         self._queue.put(samples)
         if self._stats_link is not None:
             self._stats_link.offer(samples)

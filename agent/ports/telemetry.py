@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from agent.core.encoded_sample import EncodedSample
 from agent.core.host_stats import HostReading
 from agent.core.roster import Run
 from agent.core.stats import Counters
-from agent.ports.objects import Json
 
 
 class StatsSource(Protocol):
@@ -40,5 +40,5 @@ class HostMeter(Protocol):
 class SampleSink(Protocol):
     """Takes samples that are worth having and no loss."""
 
-    def offer(self, samples: Sequence[Json]) -> None:
-        """Payloads as of `container_stats`. Returns at once; what cannot be sent soon is dropped."""
+    def offer(self, samples: Sequence[EncodedSample]) -> None:
+        """Returns at once; what cannot be sent soon is dropped."""

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from agent.core.batch_size import BatchSize
+from agent.core.encoded_sample import EncodedSample
 from agent.core.identity import Identity
 from agent.core.lifecycle import AttemptFailed, LinkLost, RetryDue
 from agent.core.machine import Event
 from agent.core.slots import Slots
 from agent.core.stats_frame import frame
 from agent.core.stats_link import LinkOpened, TokenChanged, TokenKnown, explained
-from agent.ports import Activity, DialFailed, Json, Link, LinkClosed, Scope, Server
+from agent.ports import Activity, DialFailed, Link, LinkClosed, Scope, Server
 from agent.runtime.session import CLOSE_S, DIAL_S, PING_EVERY_S, PONG_S
 from agent.runtime.uplink import PROGRESS_S
 
@@ -35,7 +36,7 @@ class StatsLink:
         self._link: Link | None = None
         self._opened_with = ""
         self._welcomed, self._filled = asyncio.Event(), asyncio.Event()
-        self._waiting: Slots[tuple[float, Json]] = Slots(CAPACITY)
+        self._waiting: Slots[tuple[float, bytes]] = Slots(CAPACITY)
 
     def by_name(self) -> Mapping[str, Activity]:
         return {
@@ -52,11 +53,12 @@ class StatsLink:
         self._token = identity.permanent_token
         self._welcomed.set()
 
-    def offer(self, samples: Sequence[Json]) -> None:
-        """Keeps the newest of each container for the next write."""
+    def offer(self, samples: Sequence[EncodedSample]) -> None:
+        """Keeps the newest of each container for the next write, without those that the server would choke on."""
         now_s = asyncio.get_running_loop().time()
         for sample in samples:
-            self._waiting.put(sample["container_id"], (now_s, sample))
+            if (encoded := frame(sample)) is not None:
+                self._waiting.put(sample.container_id, (now_s, encoded))
         self._filled.set()
 
     # The resource
@@ -160,8 +162,7 @@ class StatsLink:
             ended.set_result(TokenChanged())
 
     def _frames(self, limit: int) -> list[bytes]:
-        """The next ones to send, without those that came to be too old or that the server would choke on."""
+        """The next ones to send, without those that came to be too old."""
         fresh_s = asyncio.get_running_loop().time() - FRESH_S
         taken = self._waiting.take(limit)
-        frames = (frame(sample) for at_s, sample in taken if at_s >= fresh_s)
-        return [each for each in frames if each is not None]
+        return [encoded for at_s, encoded in taken if at_s >= fresh_s]

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import unix_connect
 from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ProtocolError
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -137,6 +137,22 @@ async def test_a_batch_arrives() -> None:
         await link.send([f"é{n}".encode() for n in range(150)], progress_s=10)
         await link.ping(deadline_s=20)
         assert got == [f"é{n}" for n in range(150)]
+
+
+async def test_a_batch_does_not_break_into_fragments() -> None:
+    """Between the fragments of a message a frame of another would be the end of the connection."""
+    connection = _BatchingConnection(ClientProtocol(parse_uri("ws://127.0.0.1/")))
+    transport = CountedTransport()
+    connection.connection_made(transport)
+    connection.protocol.state = State.OPEN
+    connection.protocol.send_text(b"the beginning", fin=False)
+    connection.send_data()
+    before = list(transport.writes)
+    with pytest.raises(ProtocolError, match="expected a continuation frame"):
+        await connection.send_batch([b"another"])
+    assert transport.writes == before
+    connection.protocol.send_continuation(b"", fin=True)
+    await connection.send_batch([b"another"])
 
 
 async def test_a_large_message_in_fragments() -> None:
@@ -299,6 +315,7 @@ async def test_our_close() -> None:
         await link.close(1000, "bye", deadline_s=1.5)
         closed = await _closed(link.receive())
         assert (closed.code, closed.reason, closed.by_us) == (1000, "bye", True)
+        assert (await _closed(link.send([b"{}"] * 3, progress_s=10))).by_us
         await _until(lambda: ended)
         assert ended == [(1000, "bye")]
 
@@ -354,6 +371,7 @@ async def test_a_connection_that_breaks() -> None:
     async with linked(vanish) as link:
         closed = await _closed(link.receive())
         assert (closed.code, closed.reason, closed.by_us) == (1006, "", False)
+        assert (await _closed(link.send([b"{}"] * 3, progress_s=10))).code == 1006
 
 
 async def test_a_goodbye_without_hanging_up() -> None:

@@ -167,6 +167,7 @@ def _encodable(value: Any) -> Any:
 def test_many_events_at_once() -> None:
     """Each is what it would have been by itself."""
     payloads = [{"name": "wéb", "used": 1}, {}]
-    assert replies.events("container_stats", payloads, AT) == [
+    encoded = [replies.encode(payload) for payload in payloads]
+    assert replies.events("container_stats", encoded, AT) == [
         replies.event("container_stats", payload, AT) for payload in payloads
     ]

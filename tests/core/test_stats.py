@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,8 +83,8 @@ def test_an_answer_on_control_groups_version_1() -> None:
 
 def test_an_answer_on_control_groups_version_2() -> None:
     """Disk operations count whatever their case; memory is what is not backed by files, and the active cache."""
-    assert counters(V2) == replace(
-        counters(V1), memory_usage_bytes=2_300, disk_read_bytes=4096, disk_write_bytes=513
+    assert counters(V2) == counters(V1)._replace(
+        memory_usage_bytes=2_300, disk_read_bytes=4096, disk_write_bytes=513
     )
 
 
@@ -152,7 +151,7 @@ def test_counters_that_do_not_fit() -> None:
 
 def test_a_sample() -> None:
     """Every key, in its unit."""
-    before = replace(counters(V1), cpu_ns=4 * S, system_cpu_ns=390 * S)
+    before = counters(V1)._replace(cpu_ns=4 * S, system_cpu_ns=390 * S)
     assert sample(before, counters(V1), container_id=ID, name="paper-web-1", at=NOW) == {
         "container_id": ID,
         "container_name": "paper-web-1",

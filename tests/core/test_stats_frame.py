@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.encoded_sample import EncodedSample, encode_sample
 from agent.core.stats import MAX, Counters, sample
 from agent.core.stats_frame import MAX_FRAME_BYTES, frame
 
@@ -17,13 +18,14 @@ NOW = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)
 USED = Counters(memory_usage_bytes=183_500_800, network_rx_bytes=MAX)
 
 
-def told(used: Counters = USED, name: str = "web", **changed: Any) -> dict[str, Any]:
-    return {**sample(None, used, container_id="3b7e0c", name=name, at=NOW), **changed}
+def told(used: Counters = USED, name: str = "web", **changed: Any) -> EncodedSample:
+    payload = sample(None, used, container_id="3b7e0c", name=name, at=NOW)
+    return encode_sample({**payload, **changed})
 
 
 def test_a_frame() -> None:
     """The sample as it is: what the server does not know it leaves alone."""
-    assert json.loads(frame(told()) or b"") == told()
+    assert json.loads(frame(told()) or b"") == told().payload
 
 
 @pytest.mark.parametrize("count", [12.0, -1, True, "12", None, MAX + 1, float("nan")])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from agent.core.encoded_sample import EncodedSample
 from agent.core.host_stats import HostReading
 from agent.core.roster import Run
 from agent.core.stats import Counters
@@ -70,5 +71,5 @@ class FakeSink:
     def __init__(self) -> None:
         self.samples: list[Json] = []
 
-    def offer(self, samples: Sequence[Json]) -> None:
-        self.samples += samples
+    def offer(self, samples: Sequence[EncodedSample]) -> None:
+        self.samples += [sample.payload for sample in samples]

@@ -299,7 +299,7 @@ async def test_a_quiet_engine_is_not_asked() -> None:
 
 
 async def test_a_quiet_engine_is_asked_now_and_then() -> None:
-    """What no event told of is seen after half a minute."""
+    """What no event told of is seen after a minute."""
     world = Followed()
     [web] = await world.begin("web")
     world.engine.goes_unseen(web)

@@ -13,6 +13,7 @@ from runtime.kitchen import CountedBeat
 from agent.clock import utcnow
 from agent.core.batch_size import LEAST, MOST
 from agent.core.chart import Chart
+from agent.core.encoded_sample import encode_sample
 from agent.core.failures import Failure, FailureKind
 from agent.core.identity import Identity
 from agent.core.machine import StopRequested
@@ -90,7 +91,10 @@ class Running:
         self.stats_link.welcomed(Identity(permanent_token=token, agent_id=token))
 
     def offer(self, *names: str, used: int = 256) -> None:
-        self.stats_link.offer([told(name, used) for name in names])
+        self.offer_all([told(name, used) for name in names])
+
+    def offer_all(self, payloads: list[Json]) -> None:
+        self.stats_link.offer([encode_sample(payload) for payload in payloads])
 
     def timeline(self) -> list[tuple[float, str, str]]:
         return [(round(m.at_s, 1), type(m.event).__name__, m.after) for m in self.moves]
@@ -123,7 +127,7 @@ async def test_from_the_first_registration_on() -> None:
         await asyncio.sleep(1)
         assert [token for _, token in service.dials] == ["agent-1"]
         samples = [told("web"), told("db")]
-        running.stats_link.offer(samples)
+        running.offer_all(samples)
         await asyncio.sleep(0.01)
         [write] = service.link.writes
         assert len(write) == 2
@@ -198,8 +202,8 @@ async def test_a_sample_that_the_service_would_choke_on() -> None:
     """It is left out, and the socket lives."""
     running = Running()
     async with running.running() as service:
-        running.stats_link.offer([told("odd") | {"network_rx": 12.0}, told("web")])
-        running.stats_link.offer([told("odd") | {"disk_read": -1}])
+        running.offer_all([told("odd") | {"network_rx": 12.0}, told("web")])
+        running.offer_all([told("odd") | {"disk_read": -1}])
         await asyncio.sleep(0.1)
         assert received(service.link) == [("web", 256)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ class DatedFigures(FakeSource):
     async def read(self, runs: Sequence[Run]) -> Mapping[str, Counters]:
         at_s = int(asyncio.get_running_loop().time())
         found = await super().read(runs)
-        return {key: replace(used, memory_usage_bytes=at_s) for key, used in found.items()}
+        return {key: used._replace(memory_usage_bytes=at_s) for key, used in found.items()}
 
 
 def boxes(world: World, count: int, *, running: bool = False) -> list[str]:
