@@ -12,9 +12,10 @@ from typing import Protocol
 
 from agent.installer import InstallError
 from agent.installer.places import ENGINE_GROUP, SERVICE, USER
+from agent.installer.unit import START_S, STOP_S
 
-DEADLINE_S = 120.0
-"""For each command. systemctl comes back when the launcher has said that it is ready, or has failed."""
+DEADLINE_S = 60.0 + START_S + STOP_S
+"""For each command. systemctl comes back when the launcher has said that it is ready, or systemd has given it up."""
 
 
 class System(Protocol):

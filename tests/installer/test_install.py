@@ -12,14 +12,18 @@ from pathlib import Path
 import pytest
 from installer.conftest import Publisher
 
-from agent.installer import InstallError
+from agent.installer import InstallError, system
 from agent.installer.places import Places
 from agent.installer.steps import install, uninstall
 from agent.installer.unit import unit
+from agent.launcher import inspection, watch
 from agent.launcher.machine import this_machine
 from agent.launcher.root_keys import load
 from agent.launcher.verify import verify
 from agent.release.packing import native_file
+
+A_SLOW_DISK_S = 15.0
+"""For a state to be written, and slots to be removed."""
 
 PYTHON = Path("/usr/bin/python3.11")
 
@@ -132,6 +136,20 @@ def test_what_the_unit_promises(places: Places) -> None:
         assert line in lines
     elsewhere = unit(Places(data=Path("/srv/agent")), PYTHON).splitlines()
     assert "ReadWritePaths=/srv/agent" in elsewhere
+
+
+def test_the_units_patience(places: Places) -> None:
+    """systemd waits longer than the launcher may be silent, take to start, or take to stop; and we for systemd."""
+    promised = dict(line.split("=", 1) for line in unit(places, PYTHON).splitlines() if "=" in line)
+    watchdog_s, start_s, stop_s = (
+        float(promised[name]) for name in ("WatchdogSec", "TimeoutStartSec", "TimeoutStopSec")
+    )
+    silent_s = watchdog_s / 2 + inspection.END_S  # it may have been about to give a sign of life
+    assert watchdog_s > silent_s + A_SLOW_DISK_S
+    verified_s = inspection.DEADLINE_S + inspection.END_S
+    assert start_s > inspection.MAX_RELEASES * verified_s + A_SLOW_DISK_S
+    assert stop_s > watch.DEFAULT.grace_s + watch.DEFAULT.gone_s
+    assert start_s + stop_s < system.DEADLINE_S
 
 
 # --- Step by step
