@@ -39,6 +39,7 @@ from agent.features.catalogue import Equipment, catalogue
 from agent.features.self_update import SelfUpdates, UpdateTools
 from agent.ports import DialFailed, EngineError, ReleaseRefused, StoreError
 from agent.runtime.registrar import Presentation
+from agent.runtime.starting import Starting
 
 OWN_NAME_S = 5.0
 
@@ -102,11 +103,18 @@ class _Daemon:
         self._link = link
         self._environ, self._settings, self._redactor = environ, chosen, redactor
         self._tls, self._endpoint = tls, endpoint
+        self._watchdog = Watchdog(
+            about=_about(link), heartbeat=link.heartbeat if link is not None else lambda: None
+        )
+        self._starting = Starting(self._watchdog)
+        self._agent: Agent | None = None
 
     async def main(self) -> int:
         chosen = self._settings
         engine, store = DockerEngine(self._endpoint), SqliteStore(chosen.data_path)
         try:
+            # First of all: the launcher waits 40 s for a heartbeat, and what follows may take longer.
+            await self._be_heard()
             own = await find_own_container(engine, hostname=self._environ.get("HOSTNAME", ""))
             async with equipped(
                 engine,
@@ -121,39 +129,47 @@ class _Daemon:
                 await self._run(engine, store, equipment)
         finally:
             _end_by_force(asyncio.get_running_loop())
+            self._be_silent()
             await engine.close()
             await store.close()
         log.info("stopped")
         return exit_codes.STOPPED
 
+    async def _be_heard(self) -> None:
+        """From here on signals, and the end of the launcher, are heeded, and there are signs of life."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._stop, signal.Signals(signum).name)
+        if self._link is not None:
+            await self._link.open(lambda: self._stop("the launcher has gone"))
+        self._starting.begin()
+
+    def _be_silent(self) -> None:
+        self._starting.end()
+        self._watchdog.stop()
+        if self._link is not None:
+            self._link.close()
+
+    def _stop(self, why: str) -> None:
+        if self._agent is None:
+            log.info("stopped while starting: %s", why)
+            os._exit(exit_codes.STOPPED)  # nothing is under way yet
+        _end_by_force(asyncio.get_running_loop())
+        self._agent.runtime.post(StopRequested(why))
+
     async def _run(self, engine: DockerEngine, store: SqliteStore, equipment: Equipment) -> None:
-        link = self._link
-        watchdog = Watchdog(
-            about=_about(link), heartbeat=link.heartbeat if link is not None else lambda: None
-        )
         update = await self._updates(equipment)
         name = await _own_name(engine, equipment)
-        agent = self._assemble(engine, store, equipment, watchdog, update, name)
-        loop = asyncio.get_running_loop()
-
-        def stop(name: str) -> None:
-            _end_by_force(loop)
-            agent.runtime.post(StopRequested(name))
-
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
+        self._agent = agent = self._assemble(engine, store, equipment, update, name)
         # What is here stays: each full collection would look through all of it again, on the loop, for 15 ms or more.
         gc.collect()
         gc.freeze()
         try:
-            if link is not None:
-                await link.open(lambda: stop("the launcher has gone"))
-            async with health_socket(watchdog):
+            async with health_socket(self._watchdog):
+                self._starting.end()
                 await agent.runtime.run()
         finally:
-            watchdog.stop()
-            if link is not None:
-                link.close()
+            self._be_silent()
 
     async def _updates(self, equipment: Equipment) -> MakeSelfUpdate:
         """What can be updated here; if nothing can, that is said once."""
@@ -201,7 +217,6 @@ class _Daemon:
         engine: DockerEngine,
         store: SqliteStore,
         equipment: Equipment,
-        watchdog: Watchdog,
         update: MakeSelfUpdate,
         name: str,
     ) -> Agent:
@@ -214,7 +229,7 @@ class _Daemon:
                 store=store,
                 host=LinuxHost(contained=equipment.own is not None),
                 update=update,
-                beat=watchdog,
+                beat=self._watchdog,
                 clock=utcnow,
                 rng=random.Random(),  # noqa: S311  jitter, no secret
                 launcher=self._link,

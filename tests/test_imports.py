@@ -47,7 +47,7 @@ MAY_IMPORT: Mapping[str, Collection[str]] = {
     "hub": {"hub", "ports", "core", "clock"},
     "release_archive": (),
     "release_layout": {"release_archive"},
-    "installer": {"installer", "launcher", "release_archive", "release_layout"},
+    "installer": {"installer", "launcher", "faults", "release_archive", "release_layout"},
     "release": {
         "release",
         "core",

@@ -1,4 +1,4 @@
-"""Puts an installation in its place: unpacked beside it, checked there, and renamed."""
+"""Puts an installation in its place: unpacked beside it, checked there, and linked to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from agent.faults import fault
 from agent.installer import InstallError
 from agent.launcher import root_keys
 from agent.launcher.machine import this_machine
@@ -18,6 +19,9 @@ from agent.release_layout import KEYS, LAUNCHER, RELEASE, compile_launcher
 def put(archive: Path, root: Path) -> Verdict:
     """Installs what is in the archive at `root`. An installation that is there is replaced as a whole.
 
+    `root` is a link to one of two places beside it: what is new is made in the other, and the link replaced. That is
+    one step on any file system, so that whenever this is cut off a complete installation is at `root`, old or new.
+
     Returns:
         What was found out about the release.
 
@@ -28,21 +32,16 @@ def put(archive: Path, root: Path) -> Verdict:
         raise InstallError(
             f"{root} holds something else than the agent: name another directory with --root"
         )
-    beside, old = (root.with_name(f".{root.name}.{end}") for end in ("new", "old"))
     try:
-        _recover(root, old)
-        _clear(beside)
+        _recover(root)
         root.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        beside.mkdir(mode=0o755)
-        for part in (LAUNCHER, RELEASE, KEYS):
-            unpack(archive, part, beside / part)
-        verdict = _demand_good(beside, trusted=(root if root.exists() else beside) / KEYS)
-        compile_launcher(beside / LAUNCHER)
-        os.sync()
-        if root.exists():
-            root.rename(old)
-        beside.rename(root)
-        _clear(old)
+        _, free = _places(root)
+        try:
+            verdict = _make(archive, free, trusted=(root if root.exists() else free) / KEYS)
+            _lead(root, free)
+        finally:
+            _recover(root)
+            _tidy(root)
     except ArchiveError as error:
         raise InstallError(
             f"{archive} cannot be used: {error}; download it again and compare its SHA-256"
@@ -51,10 +50,16 @@ def put(archive: Path, root: Path) -> Verdict:
         raise InstallError(
             f"{error.filename or root}: {error.strerror}; make room or mend that, and install again"
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        _recover(root, old)
     return verdict
+
+
+def remove(root: Path) -> None:
+    """Removes the installation, and what one that was cut off has left beside it."""
+    if root.is_symlink():
+        root.unlink()
+    _link(root).unlink(missing_ok=True)
+    for path in (root, *_places(root), _aside(root)):
+        _clear(path)
 
 
 def is_installation(root: Path) -> bool:
@@ -77,10 +82,69 @@ def _demand_good(installation: Path, trusted: Path) -> Verdict:
     return verdict
 
 
-def _recover(root: Path, old: Path) -> None:
-    """An installation that ended between its two renames has left the old one aside."""
-    if old.is_dir() and not root.exists():
-        old.rename(root)
+def _make(archive: Path, place: Path, trusted: Path) -> Verdict:
+    """A complete installation at `place`, on the disk."""
+    _clear(place)
+    fault("install.begun")
+    place.mkdir(mode=0o755)
+    for part in (LAUNCHER, RELEASE, KEYS):
+        unpack(archive, part, place / part)
+        fault("install.unpacked")
+    verdict = _demand_good(place, trusted)
+    compile_launcher(place / LAUNCHER)
+    os.sync()
+    fault("install.synced")
+    return verdict
+
+
+def _lead(root: Path, place: Path) -> None:
+    """`root` leads to `place` from now on, and after a power cut as well."""
+    link = _link(root)
+    link.unlink(missing_ok=True)
+    link.symlink_to(place.name)  # relative: it may be staged below another directory
+    fault("install.linked")
+    if root.is_dir() and not root.is_symlink():
+        # Not by us, but a copy of what we made: no link takes the place of a directory in one step.
+        _clear(_aside(root))
+        root.rename(_aside(root))
+    link.replace(root)
+    fault("install.replaced")
+    directory = os.open(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    fault("install.made_durable")
+
+
+def _places(root: Path) -> tuple[Path, Path]:
+    """Where the installation is, and where the next one is made."""
+    first, second = (root.with_name(f".{root.name}.{number}") for number in (1, 2))
+    is_first = root.is_symlink() and root.readlink() == Path(first.name)
+    return (first, second) if is_first else (second, first)
+
+
+def _link(root: Path) -> Path:
+    return root.with_name(f".{root.name}.link")
+
+
+def _aside(root: Path) -> Path:
+    return root.with_name(f".{root.name}.old")
+
+
+def _recover(root: Path) -> None:
+    """One that was cut off while a directory was set aside for a link has left neither."""
+    if _aside(root).is_dir() and not root.exists():
+        _aside(root).rename(root)
+
+
+def _tidy(root: Path) -> None:
+    """Whether it went well or not: nothing but the installation stays. What cannot be removed now is the next time."""
+    _, unused = _places(root)
+    for path in (unused, _aside(root)):
+        shutil.rmtree(path, ignore_errors=True)
+    _link(root).unlink(missing_ok=True)
+    fault("install.cleared")
 
 
 def _clear(path: Path) -> None:

@@ -18,11 +18,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/@%~\[\]+-]+")
 MAX_TOKEN_BYTES = 4096
 
 
-def write(path: Path, url: str | None, token_file: Path | None) -> bool:
-    """Writes the file, for root only, unless there is one: that is the operator's.
+def will_be_complete(path: Path, url: str | None, token_file: Path | None) -> bool:
+    """Whether the settings will do once they are written, as far as can be seen."""
+    return path.exists() or (url is not None and token_file is not None)
 
-    Returns:
-        Whether the settings are complete, as far as can be seen.
+
+def write(path: Path, url: str | None, token_file: Path | None) -> None:
+    """Writes the file, for root only, unless there is one: that is the operator's.
 
     Raises:
         InstallError: `url` or the token are none, or the token's file cannot be read.
@@ -36,10 +38,9 @@ def write(path: Path, url: str | None, token_file: Path | None) -> bool:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        return True
+        return
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    return url is not None and token_file is not None
 
 
 def _line(name: str, value: str | None) -> str:

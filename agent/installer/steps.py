@@ -43,12 +43,19 @@ def install(
             f"{python} is in a home directory, where the service cannot reach it: run this file with the "
             "system's Python, /usr/bin/python3"
         )
+    settings = places.on_disk(places.settings_file)
+    complete = settings_file.will_be_complete(settings, url, token_file)
+    if not (start and complete) and system.runs():
+        raise InstallError(
+            f"{SERVICE} runs, is not to be restarted, and would go on with other files under it: "
+            f"`systemctl stop {SERVICE}` first, or install with the settings that it needs and without --no-start"
+        )
     verdict = files.put(archive, places.on_disk(places.root))
     say(
         f"{places.root}: release {verdict.version}, build {verdict.build_id[:12]}, signature verified"
     )
     system.make_user(places.data)
-    complete = settings_file.write(places.on_disk(places.settings_file), url, token_file)
+    settings_file.write(settings, url, token_file)
     _replace(places.on_disk(places.unit_file), unit(places, python))
     if places.staged_in is not None:
         say(
@@ -79,8 +86,7 @@ def uninstall(places: Places, system: System, say: Say, *, purge: bool) -> None:
         system.stop()
         unit_file.unlink()
         system.reload()
-    if root.exists():
-        shutil.rmtree(root)
+    files.remove(root)
     say(f"{places.root} and the service are removed")
     if not purge:
         say(f"{places.data} and {places.settings_file} are kept; --purge removes them")

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from agent.installer import InstallError
 from agent.installer.places import ENGINE_GROUP, SERVICE, USER
+from agent.installer.unit import START_S, STOP_S
 
-DEADLINE_S = 120.0
-"""For each command. systemctl comes back when the launcher has said that it is ready, or has failed."""
+DEADLINE_S = 60.0 + START_S + STOP_S
+"""For each command. systemctl comes back when the launcher has said that it is ready, or systemd has given it up."""
 
 
 class System(Protocol):
@@ -25,6 +26,9 @@ class System(Protocol):
 
     def make_user(self, data: Path) -> None:
         """A user of the agent's own who may use the engine, and the data directory that is theirs."""
+
+    def runs(self) -> bool:
+        """Whether the service is under way: started, starting, stopping, or about to be started again."""
 
     def start(self) -> None:
         """Has systemd read the unit, start the service now and with the host."""
@@ -44,6 +48,9 @@ class Staged:
     def demand(self) -> None: ...
 
     def make_user(self, data: Path) -> None: ...
+
+    def runs(self) -> bool:
+        return False
 
     def start(self) -> None: ...
 
@@ -87,6 +94,10 @@ class LinuxHost:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chown(data, user.pw_uid, user.pw_gid)
 
+    def runs(self) -> bool:
+        state = _call("systemctl", "show", "--property=ActiveState", "--value", SERVICE)
+        return state.strip() not in ("inactive", "failed")
+
     def start(self) -> None:
         self.reload()
         _call("systemctl", "enable", SERVICE)
@@ -102,9 +113,17 @@ class LinuxHost:
         _call("userdel", USER)
 
 
-def _call(*command: str) -> None:
+def _call(*command: str) -> str:
+    """What it says on its standard output."""
     try:
-        subprocess.run(command, check=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL)
+        ended = subprocess.run(
+            command,
+            check=True,
+            timeout=DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     except FileNotFoundError as error:
         raise InstallError(
             f"{command[0]} is not on PATH: {' '.join(command)} is to be run"
@@ -113,3 +132,4 @@ def _call(*command: str) -> None:
         raise InstallError(
             f"`{' '.join(command)}` failed: what it says is above; `journalctl -u {SERVICE}` may tell more"
         ) from error
+    return ended.stdout

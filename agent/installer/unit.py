@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.installer.places import ENGINE_GROUP, USER, Places
+from agent.launcher import inspection
 
 CONFIG = 78
 """EX_CONFIG: how launcher and agent exit over a setting. The installer brings nothing of either to ask."""
+
+WATCHDOG_S = 60
+"""Without a sign of life from the launcher. It gives one in half of that, also while it verifies a release, but not
+while it waits for the end of a reader that hangs, or for a disk to write its state."""
+
+START_S = 60 + round(inspection.MAX_RELEASES * (inspection.DEADLINE_S + inspection.END_S))
+"""From the start to READY=1: every release may have to be verified, and the volume cleaned."""
+
+STOP_S = 20
+"""The release has 8 s to end, and 10 to be gone when it was killed."""
 
 STATE_PARENT = Path("/var/lib")
 """Where systemd makes and owns data directories by name."""
@@ -38,9 +49,9 @@ RestartSec=1
 # But for a setting that is missing or bad: a restart changes nothing, and `systemctl status` says what it is.
 RestartPreventExitStatus={CONFIG}
 # The launcher's own signs of life; it watches the agent itself, and more closely.
-WatchdogSec=30
-TimeoutStartSec=90
-TimeoutStopSec=20
+WatchdogSec={WATCHDOG_S}
+TimeoutStartSec={START_S}
+TimeoutStopSec={STOP_S}
 KillMode=control-group
 
 User={USER}

@@ -22,6 +22,8 @@ class Ended(Record):
         why: Why the launcher ended it; "" if it ended by itself.
         is_late: It was ended because it had not registered in its trial's time.
         is_stopping: The launcher itself was told to stop.
+        is_stuck: It is still there after SIGKILL, and was waited for long enough. It will never run a line of its own
+            again, so that another may be started.
     """
 
     status: int
@@ -30,6 +32,7 @@ class Ended(Record):
     is_switching: bool = False
     is_stopping: bool = False
     is_late: bool = False
+    is_stuck: bool = False
     why: str = ""
 
 
@@ -48,6 +51,11 @@ def follows(ended: Ended) -> tuple[str, int]:
 
 def said(ended: Ended) -> str:
     """The same for people, to follow after "the release" or "the last one"."""
+    if ended.is_stuck:
+        return (
+            f"{ended.why}; it was killed and is not gone, for it hangs in the kernel: a disk or mount that it "
+            "uses does not answer (`dmesg` may say which); mend that, or restart the host"
+        )
     how = f"exited with {ended.status}" if ended.status >= 0 else f"ended by {_name(-ended.status)}"
     return f"{ended.why} ({how})" if ended.why else how
 

@@ -41,13 +41,14 @@ class Supervisor:
         self._is_recorded = False
         self._is_switching = False
         self._is_stopping = False
+        self._is_stuck = False
 
     def run(self, *, on_trial: bool) -> Ended:
-        """Until it has ended."""
+        """Until it has ended, or is not to be waited for any longer."""
         notify_at = 0.0
         status = None
         try:
-            while status is None:
+            while status is None and not self._is_stuck:
                 now_s = time.monotonic()
                 if self._notifier.every_s is not None and now_s >= notify_at:
                     self._notifier.alive()
@@ -61,16 +62,17 @@ class Supervisor:
                 status = bury(self._child.pid)
                 self._hear()
         finally:
-            if status is None:  # only a defect of ours comes here: nothing may outlive it
+            if status is None:  # a defect of ours, or one that hangs: nothing may outlive it
                 self._child.signal_group(signal.SIGKILL)
             self._child.close()
         return Ended(
-            status,
+            -signal.SIGKILL if status is None else status,
             on_trial=on_trial,
             is_registered=self._watch.is_registered,
             is_switching=self._is_switching,
             is_stopping=self._is_stopping,
             is_late=self._watch.is_late,
+            is_stuck=status is None,
             why=self._watch.why,
         )
 
@@ -87,6 +89,8 @@ class Supervisor:
                 self._child.signal_group(signal.SIGTERM)
             case watch.KILL:
                 self._child.signal_group(signal.SIGKILL)
+            case watch.GIVE_UP:
+                self._is_stuck = True
             case watch.UNPROVEN:
                 self._ears.unproven()
 

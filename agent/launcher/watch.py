@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from agent.launcher.record import Record
 
-NOTHING, TERMINATE, KILL, UNPROVEN = "nothing", "terminate", "kill", "unproven"
-"""What is to be done now. UNPROVEN is told once: the release has not registered in the time that the one before had."""
+NOTHING, TERMINATE, KILL, GIVE_UP = "nothing", "terminate", "kill", "give up"
+UNPROVEN = "unproven"
+"""What is to be done now. GIVE_UP: it does not go, whatever is done; nobody is to wait any longer.
+UNPROVEN is told once: the release has not registered in the time that the one before had."""
 
 
 class Limits(Record):
@@ -14,6 +16,7 @@ class Limits(Record):
     Attributes:
         silence_s: Without a heartbeat, which comes every 5 s. A loop that has stalled ends itself after 30.
         grace_s: From SIGTERM to SIGKILL; `docker stop` allows 10 for all of it.
+        gone_s: From SIGKILL to the end of all waiting: one that hangs in the kernel may never go.
         drain_s: From an accepted switch to the end of the release that asked for it.
         lapse_s: A longer time between two looks means that the launcher did not run either (a paused container, a
             machine asleep), and counts for nothing.
@@ -21,6 +24,7 @@ class Limits(Record):
 
     silence_s: float = 40.0
     grace_s: float = 8.0
+    gone_s: float = 10.0
     drain_s: float = 60.0
     lapse_s: float = 10.0
 
@@ -59,7 +63,7 @@ class Watch:
         self._trial_s = trial_s
         self._drain_at: float | None = None
         self._kill_at: float | None = None
-        self._is_killed = False
+        self._gone_at: float | None = None
         self.is_registered = False
         self.is_late = False
         self.why = ""
@@ -92,10 +96,7 @@ class Watch:
         """What is due."""
         self._forgive(now_s)
         if self._kill_at is not None:
-            if now_s < self._kill_at or self._is_killed:
-                return NOTHING
-            self._is_killed = True
-            return KILL
+            return self._look_at_its_end(now_s, self._kill_at)
         if self._trial_at is not None and now_s >= self._trial_at:
             self.is_late = True
             return self.end(now_s, f"was not registered within {self._trial_s:g} s")
@@ -111,12 +112,19 @@ class Watch:
     def wakes_at(self) -> float:
         """When `look()` has to be called at the latest."""
         if self._kill_at is not None:
-            return (
-                self._kill_at if not self._is_killed else self._looked_s + self._limits.lapse_s / 2
-            )
+            ends_at = self._kill_at if self._gone_at is None else self._gone_at
+            return min(ends_at, self._looked_s + self._limits.lapse_s / 2)
         due = [self._silent_at, self._looked_s + self._limits.lapse_s / 2]
         due += [at for at in (self._trial_at, self._proof_at, self._drain_at) if at is not None]
         return min(due)
+
+    def _look_at_its_end(self, now_s: float, kill_at: float) -> str:
+        if self._gone_at is None and now_s >= kill_at:
+            self._gone_at = now_s + self._limits.gone_s
+            return KILL
+        if self._gone_at is not None and now_s >= self._gone_at:
+            return GIVE_UP
+        return NOTHING
 
     def _forgive(self, now_s: float) -> None:
         lost_s = now_s - self._looked_s - self._limits.lapse_s
@@ -128,6 +136,7 @@ class Watch:
         self._proof_at = _later(self._proof_at, lost_s)
         self._drain_at = _later(self._drain_at, lost_s)
         self._kill_at = _later(self._kill_at, lost_s)
+        self._gone_at = _later(self._gone_at, lost_s)
 
 
 def _later(at: float | None, by_s: float) -> float | None:

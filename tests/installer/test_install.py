@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -12,29 +15,38 @@ from pathlib import Path
 import pytest
 from installer.conftest import Publisher
 
-from agent.installer import InstallError
+from agent.installer import InstallError, files, system
 from agent.installer.places import Places
 from agent.installer.steps import install, uninstall
 from agent.installer.unit import unit
+from agent.launcher import inspection, watch
 from agent.launcher.machine import this_machine
 from agent.launcher.root_keys import load
 from agent.launcher.verify import verify
 from agent.release.packing import native_file
 
+A_SLOW_DISK_S = 15.0
+"""For a state to be written, and slots to be removed."""
+
+FAULTS = Path(__file__).parents[1] / "fakes" / "faults.py"
 PYTHON = Path("/usr/bin/python3.11")
 
 
 class ToldHost:
     """A host that does nothing and remembers what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, runs: bool = False) -> None:
         self.told: list[str] = []
+        self._runs = runs
 
     def demand(self) -> None:
         self.told.append("demand")
 
     def make_user(self, data: Path) -> None:
         self.told.append(f"make user of {data}")
+
+    def runs(self) -> bool:
+        return self._runs
 
     def start(self) -> None:
         self.told.append("start")
@@ -61,11 +73,11 @@ def token(tmp_path: Path) -> Path:
     return path
 
 
-def ran(file: Path, *words: str | Path) -> tuple[int, str, str]:
+def ran(file: Path, *words: str | Path, **environ: str) -> tuple[int, str, str]:
     """(status, standard output, standard error) of `python3 FILE WORDS`, with nothing but the standard library."""
     ended = subprocess.run(
         (sys.executable, "-I", "-S", str(file), *map(str, words)),
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environ},
     )  # fmt: skip
     return ended.returncode, ended.stdout, ended.stderr
 
@@ -75,6 +87,23 @@ def installed(file: Path, places: Places, **more: object) -> ToldHost:
     options: dict[str, object] = {"python": PYTHON, "url": None, "token_file": None, "start": True}
     install(file, places, host, lambda _: None, **options | more)  # type: ignore[arg-type] # options by name
     return host
+
+
+def version_at(places: Places) -> str:
+    """Of the installation that is in its place, complete and signed; it is where nothing else is."""
+    root = places.on_disk(places.root)
+    assert files.is_installation(root)
+    assert (root / "launcher" / "agent" / "launcher" / "main.py").is_file()
+    keys, _ = load(str(root / "keys"))
+    verdict = verify(str(root / "release"), this_machine(), root_keys=keys)
+    assert verdict.is_good
+    return verdict.version
+
+
+def beside_it(places: Places) -> list[Path]:
+    """What else is in the directory of the installation: what its link leads to."""
+    root = places.on_disk(places.root)
+    return [path for path in root.parent.iterdir() if path != root]
 
 
 # --- What is written
@@ -94,9 +123,9 @@ def test_everything_in_its_place(publisher: Publisher, places: Places, token: Pa
     assert {"DOCKMON_URL=https://d.example", "REGISTRATION_TOKEN=t0k-en"} <= {
         *settings.read_text().splitlines()
     }
-    keys, _ = load(str(root / "keys"))
-    assert verify(str(root / "release"), this_machine(), root_keys=keys).is_good
-    assert sorted(path.name for path in root.parent.iterdir()) == ["dockmon-agent"]
+    assert version_at(places) == "3.1.0"
+    assert root.is_symlink()
+    assert len(beside_it(places)) == 1
 
 
 def test_the_unit_is_sound(places: Places, tmp_path: Path) -> None:
@@ -134,6 +163,20 @@ def test_what_the_unit_promises(places: Places) -> None:
     assert "ReadWritePaths=/srv/agent" in elsewhere
 
 
+def test_the_units_patience(places: Places) -> None:
+    """systemd waits longer than the launcher may be silent, take to start, or take to stop; and we for systemd."""
+    promised = dict(line.split("=", 1) for line in unit(places, PYTHON).splitlines() if "=" in line)
+    watchdog_s, start_s, stop_s = (
+        float(promised[name]) for name in ("WatchdogSec", "TimeoutStartSec", "TimeoutStopSec")
+    )
+    silent_s = watchdog_s / 2 + inspection.END_S  # it may have been about to give a sign of life
+    assert watchdog_s > silent_s + A_SLOW_DISK_S
+    verified_s = inspection.DEADLINE_S + inspection.END_S
+    assert start_s > inspection.MAX_RELEASES * verified_s + A_SLOW_DISK_S
+    assert stop_s > watch.DEFAULT.grace_s + watch.DEFAULT.gone_s
+    assert start_s + stop_s < system.DEADLINE_S
+
+
 # --- Step by step
 
 
@@ -148,6 +191,24 @@ def test_a_python_that_the_service_cannot_reach(publisher: Publisher, tmp_path: 
         )  # fmt: skip
     assert host.told == ["demand"]
     assert not here.root.exists()
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_nothing_is_started_while_it_runs(
+    publisher: Publisher, places: Places, *, start: bool
+) -> None:
+    """A service that went on would go on with other files under it: it is refused before anything is written.
+
+    Be it that nothing is to be started, or that there are no settings to start it with.
+    """
+    host = ToldHost(runs=True)
+    with pytest.raises(InstallError, match="systemctl stop dockmon-agent"):
+        install(
+            *(publisher.publish("3.1.0"), places, host, lambda _: None),
+            python=PYTHON, url=None, token_file=None, start=start,
+        )  # fmt: skip
+    assert host.told == ["demand"]
+    assert not places.on_disk(places.root).exists()
 
 
 def test_settings_are_the_operators(publisher: Publisher, places: Places, token: Path) -> None:
@@ -189,6 +250,27 @@ def test_settings_that_are_none(
     assert not places.on_disk(places.settings_file).exists()
 
 
+@pytest.mark.parametrize(
+    ("state", "runs"),
+    [
+        ("active", True),
+        ("activating", True),
+        ("deactivating", True),
+        ("inactive", False),
+        ("failed", False),
+    ],
+)
+def test_whether_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, *, runs: bool
+) -> None:
+    """systemd says so, be it that the service is about to be started once more."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\n[ "$1 $4" = "show dockmon-agent" ] && echo {state}\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert system.LinuxHost().runs() is runs
+
+
 # --- Again
 
 
@@ -199,8 +281,8 @@ def test_a_new_version_replaces_the_old(publisher: Publisher, places: Places) ->
     (root / "left-over").touch()
     installed(publisher.publish("3.2.0"), places)
     assert sorted(path.name for path in root.iterdir()) == ["keys", "launcher", "release"]
-    keys, _ = load(str(root / "keys"))
-    assert verify(str(root / "release"), this_machine(), root_keys=keys).version == "3.2.0"
+    assert version_at(places) == "3.2.0"
+    assert len(beside_it(places)) == 1
 
 
 def test_another_publisher(publisher: Publisher, places: Places, tmp_path: Path) -> None:
@@ -209,20 +291,83 @@ def test_another_publisher(publisher: Publisher, places: Places, tmp_path: Path)
     other = Publisher(tmp_path / "other")
     with pytest.raises(InstallError, match=r"none of the root keys here.*uninstall first"):
         installed(other.publish("6.6.6"), places)
-    root = places.on_disk(places.root)
-    keys, _ = load(str(root / "keys"))
-    assert verify(str(root / "release"), this_machine(), root_keys=keys).version == "3.1.0"
-    assert sorted(path.name for path in root.parent.iterdir()) == ["dockmon-agent"]
+    assert version_at(places) == "3.1.0"
+    assert len(beside_it(places)) == 1
 
 
-def test_an_installation_that_was_cut_off(publisher: Publisher, places: Places) -> None:
-    """Between its two renames: the old one is found again, and the new one put in its place."""
+CUT_OFF = [
+    ("install.begun", 1, "3.1.0"),
+    ("install.unpacked", 1, "3.1.0"),
+    ("install.unpacked", 3, "3.1.0"),
+    ("install.synced", 1, "3.1.0"),
+    ("install.linked", 1, "3.1.0"),
+    ("install.replaced", 1, "3.2.0"),
+    ("install.made_durable", 1, "3.2.0"),
+    ("install.cleared", 1, "3.2.0"),
+]
+"""Moment, its how manieth time, and the version that is complete in its place then."""
+
+
+def test_every_moment_has_a_row() -> None:
+    """A new step of the replacement is marked, and somebody is cut off there."""
+    source = Path(files.__file__).read_text()
+    assert {moment for moment, *_ in CUT_OFF} == {*re.findall(r'fault\("(.+?)"\)', source)}
+
+
+@pytest.mark.parametrize("what", ["kill", "fail"])
+@pytest.mark.parametrize(("moment", "nth", "version"), CUT_OFF)
+def test_cut_off_while_it_replaces(
+    publisher: Publisher,
+    places: Places,
+    tmp_path: Path,
+    moment: str,
+    nth: int,
+    version: str,
+    what: str,
+) -> None:
+    """By a kill or by a bad disk: a complete one is in its place, and the next one leaves nothing of this one."""
+    installed(publisher.publish("3.1.0"), places)
+    faults = {"agent/faults.py": FAULTS.read_bytes()}
+    file = rewritten(publisher.publish("3.2.0"), change=faults)
+    status, _, error = ran(
+        *(file, "install", "--staged-in", places.on_disk(Path("/"))),
+        FAULT_AT=f"{moment}:{nth}",
+        FAULT_DO=what,
+        FAULT_DIR=str(tmp_path),
+    )
+    assert status == (-signal.SIGKILL if what == "kill" else 1)
+    assert what == "kill" or "install again" in error
+    assert version_at(places) == version
+    installed(publisher.publish("3.3.0"), places)
+    assert version_at(places) == "3.3.0"
+    assert len(beside_it(places)) == 1
+
+
+def test_a_directory_becomes_a_link(publisher: Publisher, places: Places) -> None:
+    """An installation that somebody copied, links followed, is replaced like any other."""
     installed(publisher.publish("3.1.0"), places)
     root = places.on_disk(places.root)
-    root.rename(root.with_name(f".{root.name}.old"))
-    root.with_name(f".{root.name}.new").mkdir()
+    copy = shutil.copytree(root, root.with_name("copy"))
+    uninstall(places, ToldHost(), lambda _: None, purge=False)
+    copy.rename(root)
     installed(publisher.publish("3.2.0"), places)
-    assert sorted(path.name for path in root.parent.iterdir()) == ["dockmon-agent"]
+    assert version_at(places) == "3.2.0"
+    assert len(beside_it(places)) == 1
+
+
+def test_a_directory_that_was_set_aside(
+    publisher: Publisher, places: Places, tmp_path: Path
+) -> None:
+    """By an installation that was cut off just then: its keys decide as before, and the next one replaces it."""
+    installed(publisher.publish("3.1.0"), places)
+    root = places.on_disk(places.root)
+    shutil.copytree(root, root.with_name(f".{root.name}.old"))
+    root.unlink()
+    with pytest.raises(InstallError, match="none of the root keys here"):
+        installed(Publisher(tmp_path / "other").publish("6.6.6"), places)
+    assert version_at(places) == "3.1.0"
+    installed(publisher.publish("3.2.0"), places)
+    assert len(beside_it(places)) == 1
 
 
 def test_a_directory_of_something_else(publisher: Publisher, places: Places) -> None:
@@ -341,7 +486,7 @@ def test_uninstall(publisher: Publisher, places: Places) -> None:
     host = ToldHost()
     uninstall(places, host, lambda _: None, purge=False)
     assert host.told == ["demand", "stop", "reload"]
-    assert not places.on_disk(places.root).exists()
+    assert list(places.on_disk(places.root).parent.iterdir()) == []
     assert not places.on_disk(places.unit_file).exists()
     assert places.on_disk(places.settings_file).exists()
 

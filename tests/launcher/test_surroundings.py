@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from launcher.machine_room import Launcher, Room, Running, filled, settled, switch
 from launcher.releases import Release, Signer
+from launcher.unburied import unburied
 
 pytestmark = pytest.mark.real_time
 
@@ -440,6 +441,17 @@ def test_a_stop_that_is_ignored(rooms: Callable[..., Room]) -> None:
     launcher = room.start()
     launcher.next().asked(deaf=True)
     assert launcher.stop() == 128 + signal.SIGKILL
+
+
+def test_a_release_that_cannot_be_killed(rooms: Callable[..., Room]) -> None:
+    """It is not waited for any longer than that, and whoever can mend it is told what to look at."""
+    room = rooms("silence_s=0.3, grace_s=0.3, gone_s=0.3")
+    room.bake(OLD)
+    launcher = room.start()
+    running = launcher.next()
+    with unburied(running["pid"]):
+        assert launcher.ends() == 128 + signal.SIGKILL
+    assert "gave no sign of life for 0.3 s; it was killed and is not gone" in launcher.log
 
 
 @needs_root

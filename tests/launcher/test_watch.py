@@ -18,15 +18,16 @@ from agent.launcher.ending import (
     follows,
     said,
 )
-from agent.launcher.watch import KILL, NOTHING, TERMINATE, UNPROVEN, Limits, Watch
+from agent.launcher.watch import GIVE_UP, KILL, NOTHING, TERMINATE, UNPROVEN, Limits, Watch
 
 LIMITS = Limits()
 
 
 def looks(watch: Watch, until_s: float, *, since_s: float = 0.0) -> list[tuple[float, str]]:
-    """What is due when, seen by one who sleeps as long as it may."""
-    found, now_s = [], since_s
-    while now_s < until_s:
+    """What is due when, seen by one who sleeps as long as it may, and gives up when it is told to."""
+    found: list[tuple[float, str]] = []
+    now_s, action = since_s, NOTHING
+    while now_s < until_s and action != GIVE_UP:
         now_s = max(watch.wakes_at(), now_s + 0.001)
         if (action := watch.look(now_s)) != NOTHING:
             found.append((round(now_s, 2), action))
@@ -34,18 +35,18 @@ def looks(watch: Watch, until_s: float, *, since_s: float = 0.0) -> list[tuple[f
 
 
 def test_silence() -> None:
-    """40 s without a heartbeat, 8 s of grace."""
+    """40 s without a heartbeat, 8 s of grace, 10 to be gone."""
     watch = Watch(LIMITS, 0.0)
     assert looks(watch, 20) == []
     watch.heard(20.0)
-    assert looks(watch, 200, since_s=20) == [(60.0, TERMINATE), (68.0, KILL)]
+    assert looks(watch, 200, since_s=20) == [(60.0, TERMINATE), (68.0, KILL), (78.0, GIVE_UP)]
     assert watch.why == "gave no sign of life for 40 s"
 
 
 def test_a_trial() -> None:
     """Heartbeats do not save a release that is not registered in time; being registered does."""
     late, kept = (Watch(LIMITS, 0.0, trial_s=30.0) for _ in range(2))
-    assert looks(late, 100) == [(30.0, TERMINATE), (38.0, KILL)]
+    assert looks(late, 100) == [(30.0, TERMINATE), (38.0, KILL), (48.0, GIVE_UP)]
     assert late.is_late
     kept.look(5.0)
     kept.registered()
@@ -62,7 +63,7 @@ def test_a_drain() -> None:
     """An accepted switch is left within a minute."""
     watch = Watch(LIMITS.but(silence_s=1000.0), 0.0)
     watch.switching(0.0)
-    assert looks(watch, 100) == [(60.0, TERMINATE), (68.0, KILL)]
+    assert looks(watch, 100) == [(60.0, TERMINATE), (68.0, KILL), (78.0, GIVE_UP)]
 
 
 def test_told_to_stop() -> None:
@@ -70,7 +71,7 @@ def test_told_to_stop() -> None:
     watch = Watch(LIMITS, 0.0)
     assert watch.end(1.0, "was told to stop") == TERMINATE
     assert watch.end(5.0, "was told to stop") == NOTHING
-    assert looks(watch, 50, since_s=5) == [(9.0, KILL)]
+    assert looks(watch, 50, since_s=5) == [(9.0, KILL), (19.0, GIVE_UP)]
 
 
 def test_a_pause_is_nobodys_silence() -> None:
@@ -79,7 +80,7 @@ def test_a_pause_is_nobodys_silence() -> None:
     watch.look(5.0)
     assert watch.look(3605.0) == NOTHING
     found = looks(watch, 3700, since_s=3605.0)
-    assert [action for _, action in found] == [TERMINATE, KILL]
+    assert [action for _, action in found] == [TERMINATE, KILL, GIVE_UP]
     assert found[0][0] == pytest.approx(
         3620.0
     )  # 30 s, of which it had 5, and 10 are the launcher's own
@@ -87,7 +88,7 @@ def test_a_pause_is_nobodys_silence() -> None:
 
 @given(st.lists(st.floats(0.01, 500), max_size=30), st.booleans())
 def test_it_always_ends(gaps: list[float], registers: bool) -> None:
-    """Whenever it is looked at: one that is silent is first terminated, then killed, each once."""
+    """Whenever it is looked at: one that is silent is first terminated, then killed, each once, then given up."""
     watch = Watch(LIMITS, 0.0, trial_s=90.0)
     if registers:
         watch.registered()
@@ -96,10 +97,11 @@ def test_it_always_ends(gaps: list[float], registers: bool) -> None:
         now_s += gap
         assert watch.wakes_at() <= now_s + LIMITS.grace_s
         actions.append(watch.look(now_s))
-    assert [action for action in actions if action != NOTHING] == [TERMINATE, KILL]
+    terminate, kill, *rest = (action for action in actions if action != NOTHING)
+    assert (terminate, kill, {*rest}) == (TERMINATE, KILL, {GIVE_UP})
 
 
-SEGV, TERM = -int(signal.SIGSEGV), -int(signal.SIGTERM)
+SEGV, TERM, KILLED = (-int(each) for each in (signal.SIGSEGV, signal.SIGTERM, signal.SIGKILL))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ SEGV, TERM = -int(signal.SIGSEGV), -int(signal.SIGTERM)
         (Ended(0, on_trial=True, is_registered=True), (EXIT, 0)),
         (Ended(0, on_trial=True, is_stopping=True, why="was told to stop"), (EXIT, 0)),
         (Ended(TERM, on_trial=False, is_stopping=True, why="was told to stop"), (EXIT, 143)),
+        (Ended(KILLED, on_trial=False, is_stuck=True, why="gave no sign of life"), (CRASH, 137)),
     ],
 )
 def test_what_follows_an_end(ended: Ended, then: tuple[str, int]) -> None:
