@@ -49,7 +49,7 @@ def source_of(lines: Sequence[str]) -> str:
 async def measure(
     counts: Sequence[int], window_s: float, say: Callable[[str], None], *, baseline: bool = True
 ) -> Costs:
-    """At each number of containers, in ascending order: nothing, this agent, the collector.
+    """At each number of containers, in ascending order: nothing, this agent, nothing, the collector.
 
     Args:
         window_s: How long CPU time is added up.
@@ -76,9 +76,7 @@ async def _at(
     running = await here.do(here.running)
     count = len(running)
     engine = await here.do(processes.engine_processes, here.socket, running)
-    say(f"{count} containers: nothing")
-    costs.windows.append(await _window("nothing", count, engine, None, None, window_s))
-
+    await _nothing(count, engine, window_s, say, costs)
     say(f"{count} containers: this agent")
     # Its ceiling grows with each short session, and all of these are short.
     async with here.server() as server, here.agent(server, RECONNECT_MAX="1s") as agent:
@@ -91,6 +89,9 @@ async def _at(
         costs.complaints += await server.ask("complaints")
         await _stop(agent)
 
+    # Before and after, for what idles costs more at one time than at another.
+    await asyncio.sleep(SETTLE_S)
+    await _nothing(count, engine, window_s, say, costs)
     if baseline:
         say(f"{count} containers: the API collector")
         # With a server of its own, for that of the agent has what came before to remember.
@@ -99,6 +100,17 @@ async def _at(
             costs.windows.append(
                 await _window("API collector", count, engine, pid, server, window_s)
             )
+
+
+async def _nothing(
+    count: int,
+    engine: EngineProcesses,
+    window_s: float,
+    say: Callable[[str], None],
+    costs: Costs,
+) -> None:
+    say(f"{count} containers: nothing")
+    costs.windows.append(await _window("nothing", count, engine, None, None, window_s))
 
 
 async def _window(

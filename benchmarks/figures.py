@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 from benchmarks.processes import Memory
@@ -58,10 +59,12 @@ class Latencies:
 
 def over_idle(window: Window, windows: Sequence[Window]) -> float:
     """CPU-ms/s of the whole host that this run costs; not below zero, where the noise is larger than it."""
-    idle = next(
-        each for each in windows if each.run == "nothing" and each.containers == window.containers
-    )
-    return max(0.0, window.total - idle.total)
+    idle = [
+        each.total
+        for each in windows
+        if each.run == "nothing" and each.containers == window.containers
+    ]
+    return max(0.0, window.total - fmean(idle))
 
 
 def number(value: float) -> str:

@@ -69,6 +69,8 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 def test_over_idle_is_the_whole_host() -> None:
     """The agent's own part is in it, and noise below idle is no gain."""
     assert over_idle(AGENT, WINDOWS) == pytest.approx(9.0)
+    later = Window("nothing", 150, {"dockerd": 17.0, "containerd": 3.0, "shims": 39.0})
+    assert over_idle(AGENT, [IDLE, AGENT, later]) == pytest.approx(7.0), "over the mean of both"
     better = Window("this agent", 150, {"agent": 1.0, "dockerd": 1.0})
     assert over_idle(better, WINDOWS) == 0.0
 

@@ -66,3 +66,11 @@ def test_whoever_has_ended_costs_nothing() -> None:
     cpu_ms = EngineProcesses(os.getpid(), None, (gone,)).cpu_ms()
     assert cpu_ms["dockerd"] > 0
     assert (cpu_ms["containerd"], cpu_ms["shims"]) == (0, 0)
+
+
+def test_what_a_tick_hides() -> None:
+    """A shim's time is counted to the nanosecond, and agrees with the ticks of a whole process."""
+    own = [os.getpid()]
+    before_ms = processes.scheduled_ms(own)
+    sum(range(100_000))
+    assert before_ms < processes.scheduled_ms(own) <= processes.total_cpu_ms(own) + 1e3
