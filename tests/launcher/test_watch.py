@@ -18,7 +18,9 @@ from agent.launcher.ending import (
     follows,
     said,
 )
+from agent.launcher.state import MAX_ATTEMPTS
 from agent.launcher.watch import GIVE_UP, KILL, NOTHING, TERMINATE, UNPROVEN, Limits, Watch
+from agent.ports import Switch
 
 LIMITS = Limits()
 
@@ -134,3 +136,20 @@ def test_ends_in_words() -> None:
     assert said(Ended(3, on_trial=True)) == "exited with 3"
     assert said(Ended(SEGV, on_trial=True)) == "ended by SIGSEGV"
     assert said(Ended(-200, on_trial=True, why="was late")) == "was late (ended by signal 200)"
+
+
+def test_the_worst_rollback() -> None:
+    """Each attempt ends just before it would be late, the last one not even at SIGTERM: the server waits 300 s."""
+    trial_s = Switch("ab" * 32, "3.1.0", "c-1", "self_update", needs_engine=True).deadline_s
+    now_s = 0.0
+    for _ in range(MAX_ATTEMPTS):
+        watch = Watch(LIMITS, now_s, trial_s=trial_s)
+        late_at = now_s + trial_s
+        while now_s < late_at:
+            watch.heard(now_s)
+            assert watch.look(now_s) == NOTHING
+            now_s += 5.0
+    assert watch.look(now_s) == TERMINATE
+    while watch.look(now_s) != KILL:
+        now_s += 1.0
+    assert now_s < 300.0
