@@ -63,8 +63,15 @@ ELSEWHERE = {
     "slot.removed_for_another": "takes a slot of the same build that a disk has damaged",
     "slot.given_up": "takes an update that is given up after its slot was made",
     "slot.set_aside": "takes an update that is given up after its slot was made",
+    "install.begun": "the installer's, on a native host",
+    "install.unpacked": "the installer's, on a native host",
+    "install.synced": "the installer's, on a native host",
+    "install.linked": "the installer's, on a native host",
+    "install.replaced": "the installer's, on a native host",
+    "install.made_durable": "the installer's, on a native host",
+    "install.cleared": "the installer's, on a native host",
 }
-"""Points that no update here comes by, and why; the tests of the launcher and of the slots have them."""
+"""Points that no update here comes by, and why; the tests of launcher, slots and installer have them."""
 
 
 def agent_points() -> set[str]:
