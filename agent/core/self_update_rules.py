@@ -1,4 +1,4 @@
-"""Which releases are taken at all, and what to do by hand where one is not."""
+"""Which releases are taken at all."""
 
 from __future__ import annotations
 
@@ -101,32 +101,3 @@ def wrong_platform(image: Mapping[str, Any], here: str) -> str:
     if here in (found, f"{found}/{variant}"):
         return ""
     return f"it is made for {found}, and this is {here}"
-
-
-def by_hand(own: Mapping[str, Any] | None, image: str) -> str:
-    """The commands that do it on the host. Never an environment variable, for tokens are in there.
-
-    Args:
-        own: The inspection of the container we run in; None natively.
-    """
-    if own is None:
-        return "install the new release on the host, as docs/operate/updates.md says"
-    config, host = own.get("Config") or {}, own.get("HostConfig") or {}
-    labels = config.get("Labels") or {}
-    if project_dir := labels.get("com.docker.compose.project.working_dir"):
-        return f"on the host: cd {_quoted(str(project_dir))} && docker compose pull && docker compose up -d"
-    name = str(own.get("Name") or "").removeprefix("/") or "dockmon-agent"
-    policy = str((host.get("RestartPolicy") or {}).get("Name") or "no")
-    mounts = " ".join(f"-v {_quoted(str(bind))}" for bind in host.get("Binds") or ())
-    options = " ".join(filter(None, [f"--name {_quoted(name)}", f"--restart {policy}", mounts]))
-    return (
-        f"on the host: docker pull {image} && docker rm -f {_quoted(name)} && docker run -d {options} {image}, "
-        "with the same -e, --env-file and --user as before"
-    )
-
-
-def _quoted(word: str) -> str:
-    """For a shell."""
-    if re.fullmatch(r"[\w@%+=:,./-]+", word, re.ASCII):
-        return word
-    return "'" + word.replace("'", "'\"'\"'") + "'"

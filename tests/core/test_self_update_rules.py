@@ -1,15 +1,12 @@
-"""Which releases are taken, and what to do by hand where one is not."""
+"""Which releases are taken, and which are not."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from agent.core.image_reference import ImageReference, InvalidReference
 from agent.core.self_update_rules import (
     bad_download,
-    by_hand,
     foreign,
     full_release,
     repositories,
@@ -143,33 +140,3 @@ def test_a_download(url: str, checksum: str, why: str) -> None:
     """Only what nobody on the way can change."""
     assert why in bad_download(url, checksum)
     assert bool(why) is bool(bad_download(url, checksum))
-
-
-def own(**changes: Any) -> dict[str, Any]:
-    return {
-        "Name": "/agent",
-        "Config": {"Env": ["REGISTRATION_TOKEN=secret"], "Labels": {}},
-        "HostConfig": {
-            "RestartPolicy": {"Name": "always"},
-            "Binds": ["/var/run/docker.sock:/var/run/docker.sock", "my data:/data"],
-        },
-        **changes,
-    }
-
-
-def test_by_hand_with_compose() -> None:
-    """In the project's own directory."""
-    labels = {"com.docker.compose.project.working_dir": "/srv/dock mon"}
-    text = by_hand(own(Config={"Labels": labels}), "me/agent:3")
-    assert text == "on the host: cd '/srv/dock mon' && docker compose pull && docker compose up -d"
-
-
-def test_by_hand_without() -> None:
-    """The command that made it, without its environment: a token is in there."""
-    text = by_hand(own(), "me/agent:3")
-    assert text.startswith(
-        "on the host: docker pull me/agent:3 && docker rm -f agent && docker run -d --name agent --restart always "
-        "-v /var/run/docker.sock:/var/run/docker.sock -v 'my data:/data' me/agent:3"
-    )
-    assert "secret" not in text
-    assert "docker" not in by_hand(None, "").replace("docs/operate", "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from agent.core.by_hand import by_hand
 from agent.core.image_reference import ImageReference, InvalidReference
 from agent.core.lifecycle import UpdateRequest
 from agent.core.self_update_rules import (
     bad_download,
-    by_hand,
     foreign,
     repositories_of,
 )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from agent.core.by_hand import by_hand
 from agent.core.machine import Event
 from agent.core.self_update import (
     Cleaned,
@@ -23,7 +24,7 @@ from agent.core.self_update import (
     UpdateStepFailed,
     Verified,
 )
-from agent.core.self_update_rules import by_hand, full_release, wrong_version
+from agent.core.self_update_rules import full_release, wrong_version
 from agent.features.self_update.attempt import Attempt
 from agent.features.self_update.clearing import Clearing
 from agent.features.self_update.obtaining import LOOK_S, Obtaining
