@@ -44,7 +44,10 @@ def _with_docker(own: Mapping[str, Any], image: str) -> str:
     if run.has_arguments:
         same += ", and after it the arguments that were its own"
     if (own.get("HostConfig") or {}).get("AutoRemove"):
-        return f"on the host: {_chain(*steps)}, {same}. The old container is gone as soon as it stops (--rm)"
+        return (
+            f"on the host: {_chain(*steps)}, {same}. "
+            "The old container is gone as soon as it stops (--rm), and its unnamed volumes with it"
+        )
     name, aside = shlex.quote(run.name), shlex.quote(aside)
     return (
         f"on the host: {_chain(*steps)}, {same}. "

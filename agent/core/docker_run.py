@@ -106,6 +106,7 @@ def docker_run(own: Mapping[str, Any]) -> DockerRun:
         *network,
         *_restart(host),
         *_identity(config, host, short_id),
+        *_process(config),
         *(word for key, word in _SWITCHES if host.get(key) is True),
         *_values(host),
         *_memory_swap(host),
@@ -147,6 +148,15 @@ def _identity(config: Json, host: Json, short_id: str) -> list[str]:
         asked["Domainname"] = config.get("Domainname")
     flags = (("User", "--user"), ("Hostname", "--hostname"), ("Domainname", "--domainname"))
     return [word for key, flag in flags if asked.get(key) for word in (flag, str(asked[key]))]
+
+
+def _process(config: Json) -> list[str]:
+    timeout = config.get("StopTimeout")
+    return [
+        *(["--tty"] if config.get("Tty") else []),
+        *(["--interactive"] if config.get("OpenStdin") else []),
+        *([] if timeout is None else ["--stop-timeout", str(timeout)]),
+    ]
 
 
 def _values(host: Json) -> list[str]:

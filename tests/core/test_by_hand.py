@@ -52,6 +52,7 @@ def test_arguments() -> None:
     """Those that the image has by itself are in there too, so nobody is told to repeat them."""
     text = by_hand(own(Config={"Cmd": ["--token", "secret"]}), "me/agent:3")
     assert "in front of the image, and after it the arguments that were its own. " in text
+    assert "secret" not in text
 
 
 def test_never_a_secret() -> None:
@@ -63,7 +64,9 @@ def test_one_that_goes_as_it_stops() -> None:
     """There is nothing to go back to."""
     text = by_hand(own(HostConfig={"AutoRemove": True}), "me/agent:3")
     assert "docker run -d --name agent --rm me/agent:3" in text
-    assert text.endswith("The old container is gone as soon as it stops (--rm)")
+    assert text.endswith(
+        "The old container is gone as soon as it stops (--rm), and its unnamed volumes with it"
+    )
 
 
 @pytest.mark.parametrize("nasty", ["$(reboot)", "a'b", "x; reboot", "`reboot`"])

@@ -100,11 +100,16 @@ def test_what_an_operator_set(host: Json, said: str | None) -> None:
     [
         ({"User": "1000:1000"}, {}, "--user 1000:1000"),
         ({"Hostname": "web1", "Domainname": "lan"}, {}, "--hostname web1 --domainname lan"),
+        (
+            {"Tty": True, "OpenStdin": True, "StopTimeout": 0},
+            {},
+            "--tty --interactive --stop-timeout 0",
+        ),
         ({"Hostname": "web1"}, {"UTSMode": "host"}, "--uts host"),
         ({"Hostname": "web1"}, {"NetworkMode": "container:f00"}, "--network container:f00"),
     ],
 )
-def test_who_it_is(config: Json, host: Json, said: str) -> None:
+def test_who_it_is_and_how_it_runs(config: Json, host: Json, said: str) -> None:
     """A name that the engine made up, or would refuse to be asked for, is left out."""
     assert options(own(config=config, **host)) == said
 
