@@ -1,187 +1,103 @@
-"""The command an operator runs on the host where the agent cannot be updated in place."""
+"""What to run on the host where an update cannot be done in place."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from shlex import quote
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-Json = Mapping[str, Any]
+from agent.core.docker_run import docker_run
 
-_COMPOSE = "com.docker.compose.project"
-_OWN_NETWORK = ("", "default", "bridge", "host", "none")
+_COMPOSE = "com.docker.compose."
 
 
-def by_hand(own: Json | None, image: str) -> str:
-    """What to do, as a line for a shell. Nothing of the environment and of labels: tokens are in there.
+def by_hand(own: Mapping[str, Any] | None, image: str) -> str:
+    """The commands that do it on the host, quoted for its shell, and what to know about them.
+
+    Never a value of the environment or of a label, for tokens are in there.
 
     Args:
-        own: The inspection of the container we run in, as the Engine API gives it; None natively.
+        own: The inspection of the container we run in; None natively.
     """
     if own is None:
         return "install the new release on the host, as docs/operate/updates.md says"
-    labels = (own.get("Config") or {}).get("Labels") or {}
-    if directory := labels.get(f"{_COMPOSE}.working_dir"):
-        return f"on the host: {_with_compose(str(directory), labels)}"
-    name = str(own.get("Name") or "").removeprefix("/") or "dockmon-agent"
+    labels: dict[str, Any] = (own.get("Config") or {}).get("Labels") or {}
+    if any(labels.get(_COMPOSE + key) for key in ("project", "project.working_dir")):
+        return _with_compose(labels, image)
+    return _with_docker(own, image)
+
+
+def _with_docker(own: Mapping[str, Any], image: str) -> str:
+    # It is renamed first: where the other name is taken, nothing has been stopped yet.
+    run = docker_run(own)
+    aside = f"{run.name}-old"
+    steps = [
+        ["docker", "pull", image],
+        ["docker", "rename", run.name, aside],
+        ["docker", "stop", aside],
+        ["docker", "run", "-d", *run.options, image],
+        *(["docker", "network", "connect", *words] for words in run.connections),
+    ]
+    *most, last = ("-e", "--env-file", "--label", *run.unsaid)
+    same = f"with the same {', '.join(most)} and {last} as before in front of the image"
+    if run.has_arguments:
+        same += ", and after it the arguments that were its own"
+    if (own.get("HostConfig") or {}).get("AutoRemove"):
+        return (
+            f"on the host: {_chain(*steps)}, {same}. "
+            "The old container is gone as soon as it stops (--rm), and its unnamed volumes with it"
+        )
+    name, aside = shlex.quote(run.name), shlex.quote(aside)
     return (
-        f"on the host: {' && '.join(_commands(own, name, image))}; give it the same --env, --env-file, --label and "
-        f"--log-opt as before, and when the host is online: docker rm {quote(name + '-old')}"
+        f"on the host: {_chain(*steps)}, {same}. "
+        f"As soon as the new one is online: docker rm {aside}, which the engine could start again beside it. "
+        f"To go back: docker rm -f {name}; docker rename {aside} {name} && docker start {name}"
     )
 
 
-def _with_compose(directory: str, labels: Json) -> str:
-    files = str(labels.get(f"{_COMPOSE}.config_files") or "").split(",")
-    words = ["docker", "compose"]
-    if project := labels.get(_COMPOSE):
-        words += ["-p", str(project)]
-    for file in filter(None, files):
-        words += ["-f", file]
-    if environment := labels.get(f"{_COMPOSE}.environment_file"):
-        words += ["--env-file", str(environment)]
-    service = [str(name)] if (name := labels.get("com.docker.compose.service")) else []
-    pull, up = _line([*words, "pull", *service]), _line([*words, "up", "-d", *service])
-    return f"cd {quote(directory)} && {pull} && {up}"
+def _with_compose(labels: Mapping[str, Any], image: str) -> str:
+    def label(key: str) -> str:
+        return str(labels.get(_COMPOSE + key) or "")
+
+    directory = label("project.working_dir")
+    flags = _compose_flags(
+        label("project"),
+        directory,
+        files=_listed(label("project.config_files")),
+        environments=_listed(label("project.environment_file")),
+    )
+    service = [label("service")] if label("service") else []
+    steps = [
+        ["docker", "compose", *flags, "pull", *service],
+        ["docker", "compose", *flags, "up", "-d", *service],
+    ]
+    named = f"once the project's files or its environment name the image {image}"
+    if directory:
+        return f"on the host, {named}: {_chain(['cd', directory], *steps)}"
+    return f"on the host, {named}, in the project's directory: {_chain(*steps)}"
 
 
-def _commands(own: Json, name: str, image: str) -> Iterator[str]:
-    """The old container is stopped and kept: two agents with one identity would take the server from each other."""
-    yield _line(["docker", "pull", image])
-    yield _line(["docker", "stop", name])
-    yield _line(["docker", "rename", name, f"{name}-old"])
-    yield _line(["docker", "run", "-d", "--name", name, *_options(own), image])
-    yield from (_line(["docker", "network", "connect", *words, name]) for words in _joined(own))
-
-
-def _options(own: Json) -> Iterator[str]:
-    """The flags of `docker run` that made it."""
-    config, host = own.get("Config") or {}, own.get("HostConfig") or {}
-    yield from _of_its_life(config, host, str(own.get("Id") or ""))
-    yield from _mounts(own, host)
-    yield from _networks(own, host)
-    yield from _privileges(host)
-    yield from _limits(host)
-
-
-def _of_its_life(config: Json, host: Json, own_id: str) -> Iterator[str]:
-    policy = host.get("RestartPolicy") or {}
-    if restart := str(policy.get("Name") or ""):
-        count = policy.get("MaximumRetryCount")
-        yield from ("--restart", f"{restart}:{count}" if count else restart)
-    if host.get("AutoRemove"):
-        yield "--rm"
-    if user := config.get("User"):
-        yield from ("--user", str(user))
-    hostname = str(config.get("Hostname") or "")
-    has_own_name = not str(host.get("NetworkMode") or "").startswith(("host", "container:"))
-    if hostname and has_own_name and hostname != own_id[:12]:
-        yield from ("--hostname", hostname)
-    if host.get("Init"):
-        yield "--init"
-
-
-def _mounts(own: Json, host: Json) -> Iterator[str]:
-    binds, mounts = [str(bind) for bind in host.get("Binds") or ()], host.get("Mounts") or ()
-    for bind in binds:
-        yield from ("-v", bind)
-    for mount in mounts:
-        yield from ("--mount", _mount(mount))
-    for path, options in (host.get("Tmpfs") or {}).items():
-        yield from ("--tmpfs", f"{path}:{options}" if options else str(path))
-    named = {bind.split(":")[1] for bind in binds if ":" in bind}
-    named |= {str(mount.get("Target")) for mount in mounts}
-    for found in own.get("Mounts") or ():  # a volume that nobody named: what is in it is wanted
-        path = str(found.get("Destination"))
-        if found.get("Type") == "volume" and path not in named:
-            yield from ("-v", f"{found.get('Name')}:{path}")
-
-
-def _mount(mount: Json) -> str:
-    """The value of `--mount`, which is a line of CSV."""
-    fields = [f"type={mount.get('Type')}"]
-    if mount.get("Source"):
-        fields.append(f"source={mount['Source']}")
-    fields.append(f"target={mount.get('Target')}")
-    if mount.get("ReadOnly"):
-        fields.append("readonly")
-    if propagation := (mount.get("BindOptions") or {}).get("Propagation"):
-        fields.append(f"bind-propagation={propagation}")
-    tmpfs = mount.get("TmpfsOptions") or {}
-    if tmpfs.get("SizeBytes"):
-        fields.append(f"tmpfs-size={tmpfs['SizeBytes']}")
-    if tmpfs.get("Mode"):
-        fields.append(f"tmpfs-mode={tmpfs['Mode']:o}")
-    return ",".join(f'"{field}"' if "," in field else field for field in fields)
-
-
-def _networks(own: Json, host: Json) -> Iterator[str]:
-    mode = str(host.get("NetworkMode") or "")
-    if mode not in ("", "default", "bridge"):
-        yield from ("--network", mode)
-    if mode not in _OWN_NETWORK and not mode.startswith("container:"):
-        yield from _endpoint(own, mode, alias="--network-alias")
-    for line in host.get("ExtraHosts") or ():
-        yield from ("--add-host", str(line))
-    for address in host.get("Dns") or ():
-        yield from ("--dns", str(address))
-
-
-def _joined(own: Json) -> Iterator[list[str]]:
-    """What `docker network connect` is told, for every network beside the first."""
-    mode = str((own.get("HostConfig") or {}).get("NetworkMode") or "")
-    if mode in ("host", "none") or mode.startswith("container:"):
-        return
-    first = "bridge" if mode in ("", "default") else mode
-    for network in (own.get("NetworkSettings") or {}).get("Networks") or {}:
-        if network != first:
-            yield [*_endpoint(own, network, alias="--alias"), network]
-
-
-def _endpoint(own: Json, network: str, *, alias: str) -> Iterator[str]:
-    networks = (own.get("NetworkSettings") or {}).get("Networks") or {}
-    endpoint = networks.get(network) or {}
-    addresses = endpoint.get("IPAMConfig") or {}
-    if address := addresses.get("IPv4Address"):
-        yield from ("--ip", str(address))
-    if address := addresses.get("IPv6Address"):
-        yield from ("--ip6", str(address))
-    for name in endpoint.get("Aliases") or ():
-        if name != str(own.get("Id"))[:12]:  # that one the engine gives
-            yield from (alias, str(name))
-
-
-def _privileges(host: Json) -> Iterator[str]:
-    if host.get("Privileged"):
-        yield "--privileged"
-    if host.get("ReadonlyRootfs"):
-        yield "--read-only"
-    for flag, key in (
-        ("--group-add", "GroupAdd"),
-        ("--cap-drop", "CapDrop"),
-        ("--cap-add", "CapAdd"),
-        ("--security-opt", "SecurityOpt"),
+def _compose_flags(
+    project: str, directory: str, *, files: Sequence[str], environments: Sequence[str]
+) -> list[str]:
+    known = [] if "-" in files else files  # from standard input, and nobody knows what was in it
+    flags = ["-p", project] if project else []
+    # Compose takes the first file's directory for the project's.
+    if (
+        directory
+        and known
+        and PurePosixPath(directory, known[0]).parent != PurePosixPath(directory)
     ):
-        for value in host.get(key) or ():
-            yield from (flag, str(value))
-    for flag, key in (("--pid", "PidMode"), ("--uts", "UTSMode"), ("--userns", "UsernsMode")):
-        if value := host.get(key):
-            yield from (flag, str(value))
-    # "private" and "shareable" are what an engine gives by itself.
-    if re.match("host|none|container:", ipc := str(host.get("IpcMode") or "")):
-        yield from ("--ipc", ipc)
+        flags += ["--project-directory", directory]
+    flags += [word for path in environments for word in ("--env-file", path)]
+    return flags + [word for path in known for word in ("-f", path)]
 
 
-def _limits(host: Json) -> Iterator[str]:
-    if memory_bytes := host.get("Memory"):
-        yield from ("--memory", str(memory_bytes))
-    if nano_cpus := host.get("NanoCpus"):
-        yield from ("--cpus", f"{nano_cpus / 1e9:g}")
-    if shares := host.get("CpuShares"):
-        yield from ("--cpu-shares", str(shares))
-    if (pids := host.get("PidsLimit")) and pids > 0:
-        yield from ("--pids-limit", str(pids))
+def _listed(paths: str) -> list[str]:
+    return [path for path in paths.split(",") if path]
 
 
-def _line(words: list[str]) -> str:
-    return " ".join(map(quote, words))
+def _chain(*commands: Sequence[str]) -> str:
+    """One line for a shell, which stops at the first command that fails."""
+    return " && ".join(map(shlex.join, commands))

@@ -1,4 +1,4 @@
-"""Which releases are taken at all, and what to do by hand where one is not."""
+"""Which releases are taken at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which releases are taken, and what to do by hand where one is not."""
+"""Which releases are taken, and which are not."""
 
 from __future__ import annotations
 

@@ -1,121 +1,203 @@
-"""The commands for an operator, run: the new container is made as the old one was."""
+"""What an operator is told to type, typed: the container comes back the same, and the old one can be had again."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
 import pytest
-from engine import NAME_PREFIX
+from engine import LABEL, NAME_PREFIX
 
 from agent.core.by_hand import by_hand
+from agent.ports import Json
 
-DEADLINE_S = 60.0
+CLI_DEADLINE_S = 60
 
 
-class Shell:
-    """The operator's, on this host. What it made is gone after the test."""
+@dataclass
+class Desk:
+    """Where commands are typed: containers, networks and volumes of one test, which are gone after it."""
 
-    def __init__(self, engine_url: str) -> None:
-        self.name = f"{NAME_PREFIX}by-hand-{secrets.token_hex(4)}"
-        self._environ = {**os.environ, "DOCKER_HOST": engine_url}
+    client: docker.APIClient
+    url: str
+    image: str
+    prefix: str = field(default_factory=lambda: f"{NAME_PREFIX}{secrets.token_hex(4)}-")
 
-    def run(self, line: str) -> None:
-        ran = self._run(line)
-        assert ran.returncode == 0, ran.stderr
+    @property
+    def name(self) -> str:
+        return self.prefix + "agent"
 
-    def _run(self, line: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ("sh", "-ec", line),
-            env=self._environ,
-            check=False,
+    def type(self, command: str) -> None:
+        """As into a shell on the host."""
+        done = subprocess.run(
+            ["sh", "-c", command],
             capture_output=True,
+            check=False,
+            env={**os.environ, "DOCKER_HOST": self.url},
             text=True,
-            timeout=DEADLINE_S,
+            timeout=CLI_DEADLINE_S,
         )
+        assert done.returncode == 0, done.stderr
 
-    def close(self) -> None:
-        self._run(f"docker rm -fv {self.name} {self.name}-old")
-        self._run(f"docker network rm {self.name}-a {self.name}-b")
-        self._run(f"docker volume rm {self.name}")
+    def run(self, options: str) -> Json:
+        self.type(f"docker run -d --name {self.name} --label {LABEL}=1 {options} {self.image}")
+        return self.inspect(self.name)
+
+    def inspect(self, container: str) -> Json:
+        found: Json = self.client.inspect_container(container)
+        return found
+
+    def told(self, own: Json) -> tuple[str, str, str]:
+        """How to replace it, what to remove then, how to go back. Nothing is pulled, for the image is only here."""
+        text = by_hand(own, self.image)
+        found = re.fullmatch(
+            rf"on the host: docker pull {self.image} && (.+), with the same .+"
+            r" online: (.+), which .+ To go back: (.+)",
+            text,
+        )
+        assert found, text
+        return found[1], found[2], found[3]
+
+    def clean_up(self) -> None:
+        volumes = {each["Name"] for each in self.client.volumes()["Volumes"] or ()}
+        mine = {name for name in volumes if name.startswith(self.prefix)}
+        for found in self.client.containers(all=True, filters={"name": self.prefix}):
+            mounts = self.inspect(found["Id"])["Mounts"]
+            mine |= {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+            self.client.remove_container(found["Id"], force=True)
+        for volume in mine:
+            with contextlib.suppress(docker.errors.NotFound):
+                self.client.remove_volume(volume)
+        for network in self.client.networks(names=[self.prefix]):
+            self.client.remove_network(network["Id"])
 
 
 @pytest.fixture
-def shell(engine_url: str) -> Iterator[Shell]:
-    opened = Shell(engine_url)
-    yield opened
-    opened.close()
+def desk(docker_client: docker.APIClient, engine_url: str, busybox_image: str) -> Iterator[Desk]:
+    if shutil.which("docker") is None:
+        pytest.skip("the docker command, which an operator types, is not on PATH")
+    desk = Desk(docker_client, engine_url, busybox_image)
+    try:
+        yield desk
+    finally:
+        desk.clean_up()
 
 
-ROWS = {
-    "plain": "",
-    "hardened": (
-        "--read-only --tmpfs /tmp:size=1m --cap-drop ALL --cap-add CHOWN --cap-add SETUID "
-        "--security-opt no-new-privileges --group-add 998 --user 1000 --pids-limit 100 --memory 64m --cpus 0.5"
-    ),
-    "mounts": (
-        "-v /tmp:/host/tmp:ro --mount type=volume,source={name},target=/data "
-        "--mount type=bind,source=/proc,target=/host/proc,readonly,bind-propagation=rprivate "
-        "--mount type=tmpfs,target=/scratch,tmpfs-size=1048576,tmpfs-mode=700 -v /anonymous"
-    ),
-    "namespaces": "--network host --pid host --uts host --ipc host --restart on-failure:3 --init",
-    "networks": "--network {name}-a --ip 10.213.1.5 --network-alias agent --hostname agent --add-host a:10.0.0.1",
-}
-
-
-@pytest.mark.parametrize("flags", ROWS.values(), ids=list(ROWS))
-def test_the_same_again(
-    shell: Shell, docker_client: docker.APIClient, busybox_image: str, flags: str
-) -> None:
-    """Whatever `docker run` was told, the printed commands tell it again; the old container is kept, and stopped."""
-    shell.run(f"docker network create --subnet 10.213.1.0/24 {shell.name}-a")
-    shell.run(f"docker network create --subnet 10.213.2.0/24 {shell.name}-b")
-    flags = flags.format(name=shell.name)
-    shell.run(f"docker run -d --name {shell.name} {flags} {busybox_image}")
-    if "-a " in flags:
-        shell.run(
-            f"docker network connect --ip 10.213.2.5 --alias second {shell.name}-b {shell.name}"
-        )
-    old = docker_client.inspect_container(shell.name)
-
-    text = by_hand(old, busybox_image).removeprefix("on the host: ")
-    commands, _, afterwards = text.partition(";")
-    shell.run(commands.removeprefix(f"docker pull {busybox_image} && "))  # no registry has it
-
-    new = docker_client.inspect_container(shell.name)
-    assert new["Id"] != old["Id"]
-    assert docker_client.inspect_container(f"{shell.name}-old")["State"]["Running"] is False
-    assert _made(new) == _made(old)
-    shell.run(afterwards.rpartition(": ")[2])
-    assert shell.name + "-old" not in str(docker_client.containers(all=True))
-
-
-def _made(container: dict[str, Any]) -> dict[str, Any]:
-    """How it was made: all of HostConfig, where its volumes are, its networks and its names."""
-    host = dict(container["HostConfig"])
-    binds = host.pop("Binds") or []
-    networks = {
-        name: (endpoint["IPAMConfig"], _names(endpoint, container["Id"]))
-        for name, endpoint in container["NetworkSettings"]["Networks"].items()
-    }
-    mounts = {
-        mount["Destination"]: (mount["Type"], mount.get("Name") or mount["Source"], mount["RW"])
-        for mount in container["Mounts"]
-    }
-    hostname = container["Config"]["Hostname"].replace(container["Id"][:12], "its own")
+def shape(inspected: Json) -> Json:
+    """What of an inspection must not differ. Labels are the operator's to repeat."""
+    config = {key: value for key, value in inspected["Config"].items() if key != "Labels"}
+    short_id = inspected["Id"][:12]
+    if config["Hostname"] == short_id:
+        del config["Hostname"]
     return {
-        "host": host,
-        "binds": [bind for bind in binds if ":/anonymous" not in bind],
-        "networks": networks,
-        "mounts": mounts,
-        "hostname": hostname,
-        "user": container["Config"]["User"],
+        "Name": inspected["Name"],
+        "Config": config,
+        "HostConfig": inspected["HostConfig"],
+        "networks": {
+            name: asked_for(endpoint, short_id)
+            for name, endpoint in inspected["NetworkSettings"]["Networks"].items()
+        },
     }
 
 
-def _names(endpoint: dict[str, Any], own_id: str) -> list[str]:
-    return sorted(name for name in endpoint["Aliases"] or () if name != own_id[:12])
+def asked_for(endpoint: Json, short_id: str) -> Json:
+    return {
+        "address": endpoint["IPAddress"] if endpoint["IPAMConfig"] else "",
+        "aliases": [alias for alias in endpoint["Aliases"] or () if alias != short_id],
+    }
+
+
+def case(name: str, options: str) -> Any:
+    return pytest.param(options, id=name)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        case("as documented", "--restart always -v /proc:/host/proc:ro -v {prefix}data:/data"),
+        case(
+            "without any privilege",
+            "--network none --user 1000 --group-add 998 --read-only --tmpfs /tmp "
+            "--tmpfs /run:size=1m,mode=700 --cap-drop ALL --cap-add CHOWN --cap-add SETUID "
+            "--security-opt no-new-privileges --security-opt seccomp=unconfined",
+        ),
+        case(
+            "mounts",
+            "--network none --mount type=bind,source=/usr,target=/a,readonly,bind-propagation=rprivate "
+            '--mount \'type=volume,source={prefix}data,"target=/b, ""c""",volume-nocopy,readonly\' '
+            "--mount type=tmpfs,target=/d,tmpfs-size=1048576,tmpfs-mode=1770 -v '/usr/share:/e f:rprivate'",
+        ),
+        case(
+            "limits",
+            "--network none --memory 64m --memory-reservation 32m --memory-swap 96m --cpus 0.75 "
+            "--cpu-shares 512 --pids-limit 50 --ulimit nofile=256:512 --shm-size 1m "
+            "--oom-score-adj 100 --sysctl kernel.msgmax=8192 --device /dev/null:/dev/x:r "
+            "--restart on-failure:3 --init --log-opt max-size=1m --log-opt max-file=2",
+        ),
+        case("the host's own", "--network host --pid host --ipc host --uts host --userns host"),
+        case("names", "--hostname web1 --domainname lan --dns 192.0.2.1 --add-host db:192.0.2.9"),
+        case("nothing masked", "--network none --security-opt systempaths=unconfined"),
+    ],
+)
+def test_a_container_typed_again(desk: Desk, options: str) -> None:
+    """All that the engine was asked for is asked for again."""
+    old = desk.run(options.format(prefix=desk.prefix))
+    replace, remove_old, _ = desk.told(old)
+    desk.type(replace)
+    new = desk.inspect(desk.name)
+    assert shape(new) == shape(old)
+    assert new["Id"] != old["Id"]
+    assert new["State"]["Running"]
+    desk.type(remove_old)
+    with pytest.raises(docker.errors.NotFound):
+        desk.inspect(old["Id"])
+
+
+def test_networks_typed_again(desk: Desk) -> None:
+    """Static addresses, aliases, a published port, and a second network with all of that."""
+    first = f"10.214.{secrets.randbelow(256)}"
+    for name, subnet in (("front", f"{first}.0/25"), ("back", f"{first}.128/25")):
+        desk.type(f"docker network create --subnet {subnet} {desk.prefix}{name}")
+    desk.run(
+        f"--network {desk.prefix}front --ip {first}.77 --network-alias paper -p 127.0.0.1::80/tcp"
+    )
+    desk.type(f"docker network connect --ip {first}.177 --alias api {desk.prefix}back {desk.name}")
+    old = desk.inspect(desk.name)
+    desk.type(desk.told(old)[0])
+    assert shape(desk.inspect(desk.name)) == shape(old)
+
+
+def test_an_anonymous_volume_stays(desk: Desk) -> None:
+    """What it holds is there afterwards, also when the old container is removed."""
+    old = desk.run("--network none -v /data")
+    desk.type(f"docker exec {desk.name} sh -c 'echo precious >/data/file'")
+    replace, remove_old, _ = desk.told(old)
+    desk.type(f"{replace} && {remove_old} && docker exec {desk.name} grep precious /data/file")
+
+
+def test_going_back(desk: Desk) -> None:
+    """The old container itself runs again, under its name."""
+    old = desk.run("--network none --restart always")
+    replace, _, go_back = desk.told(old)
+    desk.type(replace)
+    assert not desk.inspect(old["Id"])["State"]["Running"], "never do both run"
+    desk.type(go_back)
+    back = desk.inspect(desk.name)
+    assert (back["Id"], back["State"]["Running"]) == (old["Id"], True)
+
+
+def test_a_name_that_is_taken(desk: Desk) -> None:
+    """The agent is told nothing and runs on: what was put aside the last time is still there."""
+    old = desk.run("--network none")
+    desk.client.create_container(desk.image, name=f"{desk.name}-old", labels={LABEL: "1"})
+    with pytest.raises(AssertionError, match="already in use"):
+        desk.type(desk.told(old)[0])
+    assert desk.inspect(desk.name)["State"]["Running"]
