@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import fcntl
 import math
+import os
 import selectors
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from datetime import timedelta
@@ -21,6 +23,10 @@ from freezegun import freeze_time
 MICROSECOND = timedelta(microseconds=1)
 SIOCOUTQNSD = 0x894B  # bytes not sent yet: tcp(7); what was sent, loopback has delivered by then
 GRACE_S = 0.005  # real seconds for what is between two sockets, before time may jump
+CONNECT_S = (
+    1.0  # real seconds for loopback to take or refuse a connection, however busy the machine is
+)
+SYN_SENT = b"\x02"  # the first byte of tcp_info: linux/tcp.h, net/tcp_states.h
 ROUNDS_A_MICROSECOND = (
     1000  # nothing takes no time at all, or who waits for a picosecond would wait for ever
 )
@@ -44,6 +50,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         while self.loop.holds:  # a real thread or process is at work
             if events := super().select(0.05):
                 return events
+        if self._is_connecting() and (events := super().select(CONNECT_S)):
+            return events
         if self._in_flight() and (events := super().select(GRACE_S)):
             return events
         if timeout is None:
@@ -53,6 +61,15 @@ class _JumpingSelector(selectors.DefaultSelector):
         # Up to whole microseconds: rounded down, the loop would ask again for the rest for ever.
         self._tick(max(1, math.ceil(timeout * 1e6 - 1e-3)))
         return []
+
+    def _is_connecting(self) -> bool:
+        """Whether a connection is neither made nor refused: that takes no time, but the kernel's turn."""
+        for key in self.get_map().values():
+            if key.events & selectors.EVENT_WRITE:
+                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(key.fd)) as asked:
+                    if asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == SYN_SENT:
+                        return True
+        return False
 
     def _in_flight(self) -> bool:
         """Whether the kernel holds something it could not send yet: a large message, on its way in several turns."""
