@@ -33,15 +33,16 @@ from agent.clock import utcnow
 from agent.core.backoff import Backoff
 from agent.core.launch import NoLaunch
 from agent.core.machine import StopRequested
+from agent.core.own_container import no_volume
 from agent.core.release_manifest import WRITES_SCHEMA
 from agent.equipment import equipped
 from agent.features.catalogue import Equipment, catalogue
 from agent.features.self_update import SelfUpdates, UpdateTools
-from agent.ports import DialFailed, EngineError, ReleaseRefused, StoreError
+from agent.ports import DialFailed, EngineError, Json, ReleaseRefused, StoreError
 from agent.runtime.registrar import Presentation
 from agent.runtime.starting import Starting
 
-OWN_NAME_S = 5.0
+OWN_INSPECT_S = 5.0
 
 STOP_S = 5.0
 """`docker stop` waits ten seconds before it kills. What has not ended by half of that is cut off."""
@@ -158,8 +159,9 @@ class _Daemon:
         self._agent.runtime.post(StopRequested(why))
 
     async def _run(self, engine: DockerEngine, store: SqliteStore, equipment: Equipment) -> None:
-        update = await self._updates(equipment)
-        name = await _own_name(engine, equipment)
+        own = await _inspected(engine, equipment)
+        update = await self._updates(equipment, own)
+        name = str(own.get("Name") or "").removeprefix("/")
         self._agent = agent = self._assemble(engine, store, equipment, update, name)
         # What is here stays: each full collection would look through all of it again, on the loop, for 15 ms or more.
         gc.collect()
@@ -171,7 +173,7 @@ class _Daemon:
         finally:
             self._be_silent()
 
-    async def _updates(self, equipment: Equipment) -> MakeSelfUpdate:
+    async def _updates(self, equipment: Equipment, own: Json) -> MakeSelfUpdate:
         """What can be updated here; if nothing can, that is said once."""
         link, chosen = self._link, self._settings
         if link is None:
@@ -192,10 +194,13 @@ class _Daemon:
             schema=WRITES_SCHEMA,
             environ=self._environ,
             fetch=partial(fetch_release, ca_cert=chosen.ca_cert),
-            container_root=Path("/") if equipment.own is not None else None,
         )
         try:
-            why = launch.why_no_updates or await releases.obstacle()
+            why = (
+                launch.why_no_updates
+                or await releases.obstacle()
+                or no_volume(own, launch.update_dir)
+            )
         except ReleaseRefused as refused:
             why = str(refused)
         if why:
@@ -261,14 +266,14 @@ def _about(link: LauncherLink | None) -> dict[str, object]:
     }
 
 
-async def _own_name(engine: DockerEngine, equipment: Equipment) -> str:
+async def _inspected(engine: DockerEngine, equipment: Equipment) -> Json:
+    """The container we run in; empty natively, or where the engine does not say."""
     if equipment.own is None:
-        return ""
+        return {}
     try:
-        own = await engine.inspect_container(equipment.own.id, deadline_s=OWN_NAME_S)
+        return await engine.inspect_container(equipment.own.id, deadline_s=OWN_INSPECT_S)
     except EngineError:
-        return ""
-    return str(own.get("Name") or "").removeprefix("/")
+        return {}
 
 
 def _end_by_force(loop: asyncio.AbstractEventLoop) -> None:

@@ -60,7 +60,6 @@ class ReleaseSlots:
     schema: Of the data that the running release leaves behind.
     fetch: How a native release is downloaded; None where there is no way.
     need_bytes: Without so much free space nothing is begun.
-    container_root: In a container, its root directory: what lies on the same file system goes with the container.
     """
 
     def __init__(
@@ -74,13 +73,11 @@ class ReleaseSlots:
         environ: Mapping[str, str],
         fetch: Fetch | None = None,
         need_bytes: int = NEED_BYTES,
-        container_root: Path | None = None,
     ) -> None:
         self._dir, self._keys_dir, self._launcher_api = update_dir, keys_dir, launcher_api
         self._security_floor, self._schema = security_floor, schema
         self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
         self._fetch, self._need_bytes = fetch, need_bytes
-        self._root = container_root
         self._threads = DaemonThreads("releases", 3)
         self._here = this_machine()
 
@@ -171,11 +168,6 @@ class ReleaseSlots:
             return (
                 f"{self._dir} cannot be written by uid {os.geteuid()}: releases are kept there; "
                 "mount a named volume, not read-only, that this user may write"
-            )
-        if self._root is not None and self._dir.stat().st_dev == self._root.stat().st_dev:
-            return (
-                f"no volume is mounted at {self._dir.parent}: what is kept there goes with the container; "
-                f"give it one with -v dockmon-agent-data:{self._dir.parent}"
             )
         if found.f_flag & os.ST_NOEXEC:
             return (

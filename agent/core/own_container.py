@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 
 _FILES = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
 """What an engine mounts into each container from its own directory of it, whatever the control groups look like."""
@@ -28,6 +31,25 @@ class OwnContainer:
 def is_id(reference: str) -> bool:
     """Whether `reference` is an ID, or the beginning of one, rather than a name."""
     return _REFERENCE.fullmatch(reference) is not None
+
+
+def no_volume(own: Mapping[str, Any], directory: str) -> str:
+    """Why what is kept in `directory` would not outlive the container; "" if it would, or if that is not known.
+
+    Args:
+        own: The container's inspection, as the Engine API gives it; empty: it is not known, or there is none.
+    """
+    if not own:
+        return ""
+    mounts = {PurePosixPath(str(mount.get("Destination"))) for mount in own.get("Mounts") or ()}
+    path = PurePosixPath(directory)
+    if mounts.intersection((path, *path.parents)):
+        return ""
+    where = path.parent
+    return (
+        f"no volume is mounted at {where}: what is kept there goes with the container; "
+        f"give it one with -v dockmon-agent-data:{where}"
+    )
 
 
 def candidates(*, mountinfo: str, cgroup: str, hostname: str) -> list[str]:

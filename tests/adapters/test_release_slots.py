@@ -23,13 +23,7 @@ NEW = Release("3.1.0", manifest={"security_floor": 2})
 SIGNER = Signer()
 
 
-def slots_in(
-    path: Path,
-    *,
-    launcher_api: int = 1,
-    need_bytes: int = 1 << 20,
-    container_root: Path | None = None,
-) -> ReleaseSlots:
+def slots_in(path: Path, *, launcher_api: int = 1, need_bytes: int = 1 << 20) -> ReleaseSlots:
     (path / "keys").mkdir(exist_ok=True)
     (path / "keys" / "root.pub").write_text(raw_public(SIGNER.root).hex() + "\n")
     (path / "update").mkdir(exist_ok=True)
@@ -41,7 +35,6 @@ def slots_in(
         schema=1,
         environ={"PATH": os.defpath},
         need_bytes=need_bytes,
-        container_root=container_root,
     )
 
 
@@ -266,13 +259,6 @@ async def test_no_keys(tmp_path: Path) -> None:
     slots = slots_in(tmp_path)
     (tmp_path / "keys" / "root.pub").write_text("no key")
     assert "no root keys" in await slots.obstacle()
-
-
-async def test_no_volume(tmp_path: Path) -> None:
-    """In a container without one, what is kept there would go with the container."""
-    slots = slots_in(tmp_path, container_root=tmp_path)
-    assert "no volume is mounted at" in await slots.obstacle()
-    assert await slots_in(tmp_path, container_root=Path("/proc")).obstacle() == ""
 
 
 async def test_no_directory(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.core.own_container import OwnContainer, candidates, is_id
+from agent.core.own_container import OwnContainer, candidates, is_id, no_volume
 
 ONE, TWO = "a1" * 32, "b2" * 32
 
@@ -69,3 +69,20 @@ def test_who_is_meant(own: str, reference: str, is_meant: bool) -> None:
 def test_what_an_id_looks_like(reference: str, is_an_id: bool) -> None:
     """Twelve to 64 lower-case hexadecimal digits."""
     assert is_id(reference) is is_an_id
+
+
+@pytest.mark.parametrize(
+    ("mounts", "is_kept"),
+    [
+        (["/data"], True),
+        (["/data/update"], True),
+        (["/"], True),
+        (["/database", "/data/stacks", "/var/run/docker.sock"], False),
+        ([], False),
+    ],
+)
+def test_what_outlives_the_container(mounts: list[str], is_kept: bool) -> None:
+    """Only what is on a mount; the others go with it."""
+    own = {"Id": "0d" * 32, "Mounts": [{"Destination": path} for path in mounts]}
+    assert (no_volume(own, "/data/update") == "") is is_kept
+    assert no_volume({}, "/data/update") == "", "nobody knows"

@@ -88,7 +88,11 @@ class Dwelling:
         self.image = self.registry.push(name, new.version, {"Labels": labels})
         self.old_image = self.registry.push(name, "old", {"Labels": {LABEL: "1"}})
         client.pull(self.old_image)
-        self.own = client.create_container(self.old_image, ["never"], labels={LABEL: "1"})["Id"]
+        # Its volume is the one that the installation is on.
+        data = client.create_host_config(binds=[f"{self.room.data}:{self.room.data}"])
+        self.own = client.create_container(
+            self.old_image, ["never"], labels={LABEL: "1"}, host_config=data
+        )["Id"]
         self.images_before = {image["Id"] for image in client.images()}
 
     def extractions(self) -> list[str]:
