@@ -91,9 +91,8 @@ class Life:
     def _without_stranded(self, switch: switching.Switch) -> State:
         """The state, without a trial that could not be counted when this life began: another command takes its turn."""
         state, stranded = self._volume.state, self._decision.state.trial
-        if self._decision.on_trial or stranded is None or state.trial != stranded:
-            return state
-        if stranded.command_id == switch.command_id:
+        is_stranded = not self._decision.on_trial and state.trial == stranded
+        if stranded is None or not is_stranded or stranded.command_id == switch.command_id:
             return state
         return changes.rolled_back(
             state, "its attempts could not be counted: the disk was full", now()

@@ -360,9 +360,8 @@ def test_a_full_volume(room: Room, tmpfs: Callable[[str], None]) -> None:
     settled(room, lambda _: (room.update / "spare").exists())
 
 
-@needs_root
-def test_a_full_volume_without_ballast(room: Room, tmpfs: Callable[[str], None]) -> None:
-    """A trial whose attempts cannot be counted waits, and what ran before runs on."""
+def waiting(room: Room, tmpfs: Callable[[str], None]) -> tuple[Launcher, Running, Path]:
+    """A trial that could not be counted: what ran before it runs on. The file is what fills the volume."""
     tmpfs("size=4m")
     room.bake(OLD)
     launcher = room.start()
@@ -374,6 +373,13 @@ def test_a_full_volume_without_ballast(room: Room, tmpfs: Callable[[str], None])
     old.tell(exit=0)
     old = launcher.next()
     assert old["version"] == "1.0.0"
+    return launcher, old, filler
+
+
+@needs_root
+def test_a_full_volume_without_ballast(room: Room, tmpfs: Callable[[str], None]) -> None:
+    """A trial whose attempts cannot be counted waits, and what ran before runs on."""
+    launcher, _, filler = waiting(room, tmpfs)
     assert "waits until its attempts can be counted" in launcher.log
     assert launcher.stop() == 0
     filler.unlink()
@@ -384,17 +390,7 @@ def test_a_full_volume_without_ballast(room: Room, tmpfs: Callable[[str], None])
 @needs_root
 def test_another_update_while_a_trial_waits(room: Room, tmpfs: Callable[[str], None]) -> None:
     """There is room again and another command comes: it takes the place of the trial that could not be counted."""
-    tmpfs("size=4m")
-    room.bake(OLD)
-    launcher = room.start()
-    old = launcher.next()
-    room.store(NEW)
-    assert old.asked(say={"say": "switch", **switch(NEW)}, lingers=True)["ok"]
-    (room.update / "spare").unlink()
-    filler = filled(room.update)
-    old.tell(exit=0)
-    old = launcher.next()
-    assert old["version"] == "1.0.0"
+    launcher, old, filler = waiting(room, tmpfs)
     filler.unlink()
     third = room.store(Release("3.0.0"))
     assert old.says("switch", **switch(third, command_id="command-2"))["ok"]
