@@ -10,6 +10,7 @@ from agent.faults import fault
 from agent.installer import InstallError
 from agent.launcher import root_keys
 from agent.launcher.machine import this_machine
+from agent.launcher.state_file import sync_directory
 from agent.launcher.verdict import Verdict
 from agent.launcher.verify import verify
 from agent.release_archive import ArchiveError, unpack
@@ -109,11 +110,7 @@ def _lead(root: Path, place: Path) -> None:
         root.rename(_aside(root))
     link.replace(root)
     fault("install.replaced")
-    directory = os.open(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(str(root.parent))
     fault("install.made_durable")
 
 

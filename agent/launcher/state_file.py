@@ -87,7 +87,7 @@ class StateFile:
         fault("state.kept")
         os.replace(temporary, self._path(NAME))
         fault("state.renamed")
-        self._sync_directory()
+        sync_directory(self._directory)
         fault("state.made_durable")
 
     def _keep_previous(self) -> None:
@@ -110,7 +110,7 @@ class StateFile:
             os.unlink(self._path(SPARE_NAME))
         except OSError:
             return False
-        self._sync_directory()
+        sync_directory(self._directory)
         fault("spare.given_up")
         return True
 
@@ -126,18 +126,6 @@ class StateFile:
             fault("spare.renamed")
         except OSError:
             _remove(temporary)  # there is no room for it yet
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if (
-                error.errno != errno.EINVAL
-            ):  # how some network file systems say that they have no need
-                raise
-        finally:
-            os.close(descriptor)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
@@ -175,3 +163,15 @@ def _read(path: str) -> bytes:
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def sync_directory(path: str) -> None:
+    """Makes renames and removals in it durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # so some network file systems say that they have no need
+            raise
+    finally:
+        os.close(descriptor)

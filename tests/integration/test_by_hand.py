@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 from engine import LABEL, NAME_PREFIX
+from integration.asked_networks import networks_of
 
 from agent.core.by_hand import by_hand
 from agent.ports import Json
@@ -101,17 +102,7 @@ def shape(inspected: Json) -> Json:
         "Name": inspected["Name"],
         "Config": config,
         "HostConfig": inspected["HostConfig"],
-        "networks": {
-            name: asked_for(endpoint, short_id)
-            for name, endpoint in inspected["NetworkSettings"]["Networks"].items()
-        },
-    }
-
-
-def asked_for(endpoint: Json, short_id: str) -> Json:
-    return {
-        "address": endpoint["IPAddress"] if endpoint["IPAMConfig"] else "",
-        "aliases": [alias for alias in endpoint["Aliases"] or () if alias != short_id],
+        "networks": networks_of(inspected),
     }
 
 

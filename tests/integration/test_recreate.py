@@ -13,6 +13,7 @@ from typing import Any
 import docker
 import pytest
 from engine import NAME_PREFIX
+from integration.asked_networks import networks_of
 
 from agent.adapters.engine import DockerEngine, Endpoint
 from agent.core.dependents import Moved, depends, redirected
@@ -189,18 +190,7 @@ def shape(inspected: Json) -> Json:
             )
             for mount in inspected["Mounts"]
         ),
-        "networks": {
-            name: asked_for(endpoint, short_id)
-            for name, endpoint in inspected["NetworkSettings"]["Networks"].items()
-        },
-    }
-
-
-def asked_for(endpoint: Json, short_id: str) -> Json:
-    return {
-        "address": endpoint["IPAddress"] if endpoint["IPAMConfig"] else "",
-        "aliases": [alias for alias in endpoint["Aliases"] or () if alias != short_id],
-        "links": endpoint["Links"],
+        "networks": networks_of(inspected),
     }
 
 
