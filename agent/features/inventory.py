@@ -15,10 +15,9 @@ from agent.core.container_shapes import (
     entry,
     extras,
     repo_digests,
-    size_bytes,
     without_largest_env,
 )
-from agent.core.replies import MAX_REPLY_BYTES
+from agent.core.replies import MAX_REPLY_BYTES, EncodedJson, encode_own
 from agent.ports import (
     CommandFailed,
     Engine,
@@ -76,14 +75,13 @@ class Inventory:
         self._extras: _Memory[Extras] = _Memory()
         self._digests: _Memory[tuple[str, ...]] = _Memory()
         self._one_at_a_time = asyncio.Lock()
-        self._size_bytes: int | None = None  # of the last list, unless something was learnt since
         self._is_followed = False
-        self._whole: list[Json] | None = None
+        self._whole: EncodedJson | None = None  # a fifth of what it is made of
         self._asked_s = 0.0  # when the engine was asked for it
         self._settled_s = 0.0  # from when on a list may be remembered
 
     def handler(self) -> Handler[Nothing]:
-        async def run(_payload: Nothing, _id: str) -> list[Json]:
+        async def run(_payload: Nothing, _id: str) -> EncodedJson:
             # Whoever asks meanwhile would ask the engine for the same again.
             async with self._one_at_a_time:
                 return await self._list()
@@ -120,15 +118,16 @@ class Inventory:
         self._whole = None
         self._settled_s = asyncio.get_running_loop().time() + SETTLE_S
 
-    async def _list(self) -> list[Json]:
+    async def _list(self) -> EncodedJson:
         now_s = asyncio.get_running_loop().time()
         if self._whole is not None and now_s < self._asked_s + RECHECK_S:
             return self._whole
         self._whole, self._asked_s = None, now_s
         entries, is_complete = await self._list_anew()
+        encoded = self._fitting(entries)
         if is_complete and self._is_followed and self._asked_s >= self._settled_s:
-            self._whole = entries
-        return entries
+            self._whole = encoded
+        return encoded
 
     async def _list_anew(self) -> tuple[list[Json], bool]:
         """The list, and whether there is nothing left to be learnt."""
@@ -151,7 +150,7 @@ class Inventory:
         is_complete = len(more) + len(digests) == len(
             [*_texts(listed, "Id"), *_texts(listed, "ImageID")]
         )
-        return self._fitting(entries), is_complete
+        return entries, is_complete
 
     async def _inspect_container(self, container: str, deadline_s: float) -> Extras:
         return extras(await self._engine.inspect_container(container, deadline_s=deadline_s))
@@ -173,8 +172,6 @@ class Inventory:
         loop = asyncio.get_running_loop()
         memory.retain(keys)
         missing = [key for key in keys if memory.lacks(key, loop.time())]
-        if missing:
-            self._size_bytes = None
         answers, gone = dict(memory.known), set[str]()
         questions = iter(missing)
 
@@ -197,24 +194,21 @@ class Inventory:
                 workers.create_task(work())
         return answers, gone
 
-    def _fitting(self, entries: list[Json]) -> list[Json]:
-        # Measuring costs as much as encoding, and what is listed of known containers does not double.
-        if self._size_bytes is not None and self._size_bytes <= self._max_bytes // 2:
-            return entries
-        self._size_bytes = size_bytes(entries)
-        if self._size_bytes <= self._max_bytes:
-            return entries
+    def _fitting(self, entries: list[Json]) -> EncodedJson:
+        encoded = EncodedJson(encode_own(entries))
+        if len(encoded) <= self._max_bytes:
+            return encoded
         try:
-            shorter = without_largest_env(entries, self._size_bytes - self._max_bytes)
+            shorter = without_largest_env(entries, len(encoded) - self._max_bytes)
         except ListTooLarge as large:
             raise CommandFailed(
                 f"the list of {len(entries)} containers has {large.size_bytes} bytes without their "
                 f"environments, and the server takes {self._max_bytes}"
             ) from None
         log.warning(
-            "the list of containers has %d bytes: large environments are left out", self._size_bytes
+            "the list of containers has %d bytes: large environments are left out", len(encoded)
         )
-        return shorter
+        return EncodedJson(encode_own(shorter))
 
 
 class _Memory(Generic[T]):

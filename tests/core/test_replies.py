@@ -38,6 +38,20 @@ def test_a_command_is_answered_in_an_envelope() -> None:
     }
 
 
+@pytest.mark.parametrize("request_id", ["c-1", '"payload":null', "\\"])
+def test_a_payload_that_is_encoded_already(request_id: str) -> None:
+    """The reply is the same, to the byte, whatever else is in it."""
+    payload = [{"Names": ["/wéb"]}, None, '"payload":null']
+    encoded = replies.EncodedJson(replies.encode(payload))
+    assert json.loads(replies.response(request_id, encoded, AT)) == {
+        "type": "response",
+        "id": request_id,
+        "payload": payload,
+        "timestamp": STAMP,
+    }
+    assert replies.response(request_id, encoded, AT) == replies.response(request_id, payload, AT)
+
+
 def test_an_operation_is_answered_flat() -> None:
     """The result's keys stand beside the id."""
     assert json.loads(replies.result("c-1", {"container_id": "4f1c", "status": "started"})) == {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from agent.clock import utcnow
 from agent.core.ledger import Entry
+from agent.core.replies import EncodedJson
 from agent.core.rfc3339 import rfc3339
 from agent.ports import Handler, Json
 
@@ -24,7 +26,8 @@ class Asking:
         """The reply's payload; raises what the handler does, or pydantic's `ValidationError`."""
         handler = self.handlers[action]
         read = handler.payload.model_validate({"action": action, **payload})
-        return await handler.run(read, COMMAND_ID)
+        answer = await handler.run(read, COMMAND_ID)
+        return json.loads(answer) if isinstance(answer, EncodedJson) else answer
 
     def entry(self, action: str, **payload: Any) -> Entry:
         """What the ledger would say of a command that begins now."""
