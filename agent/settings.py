@@ -17,13 +17,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agent.core.durations import parse_boolean, parse_duration_s
 from agent.core.image_reference import InvalidReference
@@ -180,15 +181,13 @@ Repositories = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What the operator decided, checked. Built by `load`; every duration is in seconds.
 
     The default of a duration stands here as an operator would write it.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, validate_default=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: ServerUrl = Field(
         alias="DOCKMON_URL",
@@ -326,18 +325,6 @@ class Settings(BaseSettings):
         alias="LOG_JSON",
         description="One JSON object per line; otherwise text for people.",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` passes on: its rules for `NAME_FILE` and for blank values hold."""
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
