@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import stat
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 from release.workshop import Ceremony, install_what_is_here
 
 from agent import cli, release_archive
+
+PYC_HEADER_BYTES = 16
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[object, str, str]:
@@ -183,6 +186,13 @@ def test_build_from_wheels(
         "site-packages/dockmon_agent-9.9.9.dist-info/METADATA",
         "site-packages/dockmon_agent-9.9.9.dist-info/WHEEL",
     }
+    assert not has_columns(next(builds[0].rglob("*.pyc")))
+
+
+def has_columns(compiled: Path) -> bool:
+    """Whether it takes memory for where in its line each instruction is."""
+    code = marshal.loads(compiled.read_bytes()[PYC_HEADER_BYTES:])  # noqa: S302  we have just compiled it
+    return any(column is not None for *_, column, _ in code.co_positions())
 
 
 def test_build_where_something_is(
