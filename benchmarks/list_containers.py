@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from agent.clock import utcnow
 from agent.core import replies
+from agent.features.inspections import Inspections
 from agent.features.inventory import SETTLE_S, Inventory, Nothing
 from agent.ports import Engine, Json
 
@@ -61,7 +62,9 @@ def main(count: int) -> None:
 
 
 async def _measure(engine: StaticEngine) -> tuple[float, float, float, int]:
-    inventory = Inventory(cast(Engine, engine))  # the list needs no more of an engine than this
+    needed = cast(Engine, engine)  # the list needs no more of an engine than this
+    inspections = Inspections(needed)
+    inventory = Inventory(needed, inspections)
     handler = inventory.handler()
     cold_ms: list[float] = []
     warm_ms: list[float] = []
@@ -76,6 +79,7 @@ async def _measure(engine: StaticEngine) -> tuple[float, float, float, int]:
         costs_ms.append((time.process_time() - began_s) * 1e3)
 
     for _ in range(ROUNDS):
+        inspections.engine_came_back()
         inventory.engine_came_back()
         await answer(cold_ms)
         await answer(warm_ms)

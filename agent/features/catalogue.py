@@ -12,6 +12,7 @@ from agent.features.compose_discovery import discovery
 from agent.features.container_update import ContainerUpdates
 from agent.features.health_checks import HealthChecks
 from agent.features.images import images
+from agent.features.inspections import Inspections
 from agent.features.inventory import Inventory
 from agent.features.logs import get_logs
 from agent.features.networks import network_operations, networks
@@ -77,7 +78,8 @@ class Equipment:
 def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> Features:
     """The features of an agent that looks after `services.engine`. `history` gets every sample as well."""
     engine, own = services.engine, equipment.own
-    inventory = Inventory(engine)
+    inspections = Inspections(engine)
+    inventory = Inventory(engine, inspections)
     claims = Claims()
     updates = ContainerUpdates(services, own=own, claims=claims)
     deployments = Deployments(
@@ -93,6 +95,7 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
     checks = HealthChecks(equipment.http, services.channel, clock=services.clock, rng=services.rng)
     telemetry = Telemetry(
         engine,
+        inspections,
         services.channel,
         equipment.stats,
         equipment.meter,
@@ -113,10 +116,12 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         }
 
     def notice(event: Json) -> None:
+        inspections.notice(event)
         inventory.invalidate(event)
         telemetry.notice(event)
 
     def engine_came_back() -> None:
+        inspections.engine_came_back()
         inventory.engine_came_back()
         telemetry.engine_came_back()
         updates.engine_came_back()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from agent.core.container_shapes import (
-    Extras,
     ListTooLarge,
     entry,
-    extras,
     repo_digests,
     without_largest_env,
 )
 from agent.core.replies import MAX_REPLY_BYTES, EncodedJson, encode_own
+from agent.features.inspections import Inspections
+from agent.features.memory import Memory
 from agent.ports import (
     CommandFailed,
     Engine,
@@ -48,11 +48,8 @@ is told by an event; a container that is being removed, say, is not."""
 SETTLE_S = 2.0
 """An engine tells of an end before its own list knows. A list asked for sooner after an event may be of the past."""
 
-_IRRELEVANT = ("exec_", "health_status", "top", "attach", "detach", "resize")
-"""Beginnings of container actions that change nothing an inspection is asked for; three come with each health probe."""
-
 _UNLISTED = ("exec_", "top", "attach", "detach", "resize")
-"""Those that change nothing in a list either. The health that a probe found stands in it."""
+"""Beginnings of container actions that change nothing in a list. The health that a probe found stands in it."""
 
 log = logging.getLogger("agent.inventory")
 
@@ -70,10 +67,12 @@ class Inventory:
         max_bytes: What the list may take as JSON.
     """
 
-    def __init__(self, engine: Engine, *, max_bytes: int = MAX_REPLY_BYTES) -> None:
+    def __init__(
+        self, engine: Engine, inspections: Inspections, *, max_bytes: int = MAX_REPLY_BYTES
+    ) -> None:
         self._engine, self._max_bytes = engine, max_bytes
-        self._extras: _Memory[Extras] = _Memory()
-        self._digests: _Memory[tuple[str, ...]] = _Memory()
+        self._inspections = inspections
+        self._digests: Memory[tuple[str, ...]] = Memory()
         self._one_at_a_time = asyncio.Lock()
         self._is_followed = False
         self._whole: EncodedJson | None = None  # a fifth of what it is made of
@@ -91,11 +90,8 @@ class Inventory:
     def invalidate(self, event: Json) -> None:
         """Forgets what an Engine API event makes stale."""
         match event:
-            case {"Type": "container", "Action": str(action), "Actor": {"ID": str(container_id)}}:
-                if not action.startswith(_IRRELEVANT):
-                    self._extras.forget(container_id)
-                if not action.startswith(_UNLISTED):
-                    self._forget_whole()
+            case {"Type": "container", "Action": str(action)} if not action.startswith(_UNLISTED):
+                self._forget_whole()
             case {"Type": "image"}:
                 self._digests.forget_all()
                 self._forget_whole()
@@ -105,7 +101,6 @@ class Inventory:
     def engine_came_back(self) -> None:
         """From now on its events are followed. Some may have been missed."""
         self._is_followed = True
-        self._extras.forget_all()
         self._digests.forget_all()
         self._forget_whole()
 
@@ -137,13 +132,14 @@ class Inventory:
             raise EngineError(f"the Docker engine did not list its containers: {error}") from error
         until_s = asyncio.get_running_loop().time() + EXTRAS_S
         more, gone = await self._recall(
-            self._extras, _texts(listed, "Id"), self._inspect_container, until_s
+            self._inspections, _texts(listed, "Id"), self._inspections.ask, until_s
         )
         digests, _ = await self._recall(
             self._digests, _texts(listed, "ImageID"), self._inspect_image, until_s
         )
+        extras = {container: inspected.extras for container, inspected in more.items()}
         entries = [
-            entry(item, more.get(container_id), digests.get(_text(item, "ImageID")))
+            entry(item, extras.get(container_id), digests.get(_text(item, "ImageID")))
             for item in listed
             if (container_id := _text(item, "Id")) not in gone
         ]
@@ -151,9 +147,6 @@ class Inventory:
             [*_texts(listed, "Id"), *_texts(listed, "ImageID")]
         )
         return entries, is_complete
-
-    async def _inspect_container(self, container: str, deadline_s: float) -> Extras:
-        return extras(await self._engine.inspect_container(container, deadline_s=deadline_s))
 
     async def _inspect_image(self, image: str, deadline_s: float) -> tuple[str, ...]:
         try:
@@ -163,7 +156,7 @@ class Inventory:
 
     async def _recall(
         self,
-        memory: _Memory[T],
+        memory: Memory[T],
         keys: Collection[str],
         ask: Callable[[str, float], Awaitable[T]],
         until_s: float,
@@ -180,7 +173,10 @@ class Inventory:
                 if (left_s := until_s - loop.time()) <= 0:
                     return
                 try:
-                    answers[key] = await memory.learn(key, ask(key, min(INSPECT_S, left_s)))
+                    # Somebody else may have asked meanwhile.
+                    if (answer := memory.known.get(key)) is None:
+                        answer = await memory.learn(key, ask(key, min(INSPECT_S, left_s)))
+                    answers[key] = answer
                 except NotFound:
                     gone.add(key)
                 except EngineError as error:
@@ -209,50 +205,6 @@ class Inventory:
             "the list of containers has %d bytes: large environments are left out", len(encoded)
         )
         return EncodedJson(encode_own(shorter))
-
-
-class _Memory(Generic[T]):
-    """What was learnt by asking, until it is forgotten. Bounded by what is retained."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, T] = {}
-        self._asking: dict[str, object] = {}
-        self._resting: dict[str, float] = {}
-
-    def lacks(self, key: str, now_s: float) -> bool:
-        """Whether to ask for `key` at `now_s` (loop time)."""
-        return key not in self.known and self._resting.get(key, now_s) <= now_s
-
-    async def learn(self, key: str, question: Awaitable[T]) -> T:
-        """Awaits the answer, and keeps it unless `key` was forgotten meanwhile: it may have been given before that."""
-        ticket = self._asking[key] = object()
-        try:
-            answer = await question
-            if self._asking.get(key) is ticket:
-                self.known[key] = answer
-                self._resting.pop(key, None)
-            return answer
-        finally:
-            if self._asking.get(key) is ticket:
-                del self._asking[key]
-
-    def rest(self, key: str, until_s: float) -> None:
-        """Does not ask again before `until_s` (loop time), unless `key` is forgotten."""
-        self._resting[key] = until_s
-
-    def forget(self, key: str) -> None:
-        for memory in (self.known, self._asking, self._resting):
-            memory.pop(key, None)
-
-    def forget_all(self) -> None:
-        for memory in (self.known, self._asking, self._resting):
-            memory.clear()
-
-    def retain(self, keys: Collection[str]) -> None:
-        for key in self.known.keys() - keys:
-            del self.known[key]
-        for key in self._resting.keys() - keys:
-            del self._resting[key]
 
 
 def _text(item: Json, key: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from agent.core.encoded_sample import EncodedSample, encode_sample
-from agent.core.processes import has_network, network_owner, process
 from agent.core.roster import Roster, Run
 from agent.core.stats import Counters, sample, zero_sample
 from agent.features.host_figures import HostFigures
+from agent.features.inspections import Inspections
 from agent.features.sample_queue import SampleQueue
 from agent.ports import (
     Channel,
@@ -61,6 +61,7 @@ class Telemetry:
     def __init__(
         self,
         engine: Engine,
+        inspections: Inspections,
         channel: Channel,
         source: StatsSource,
         meter: HostMeter,
@@ -69,7 +70,7 @@ class Telemetry:
         interval_s: float = TICK_S,
         stats_link: SampleSink | None = None,
     ) -> None:
-        self._engine, self._source = engine, source
+        self._engine, self._inspections, self._source = engine, inspections, source
         self._interval_s = interval_s
         self._clock, self._stats_link = clock, stats_link
         self._host = HostFigures(channel, meter)
@@ -132,7 +133,7 @@ class Telemetry:
             await _until(self._stale, RELIST_S)
 
     async def _meet(self) -> None:
-        """Asks for the process of each run, once, where the source needs one."""
+        """Finds the process of each run, once, where the source needs one."""
         while True:
             await _until(self._stranger, RETRY_S)
             self._stranger.clear()
@@ -162,10 +163,12 @@ class Telemetry:
 
     async def _ask_for_process(self, run: Run) -> None:
         self._asked[run] = asyncio.get_running_loop().time()
+        if run in self._left_out:
+            self._inspections.forget(run.container_id)
         try:
-            inspected = await self._engine.inspect_container(run.container_id, deadline_s=INSPECT_S)
-            found = process(inspected)
-            if found is not None and (owner := network_owner(inspected)) is not None:
+            inspected = await self._inspections.of(run.container_id, deadline_s=INSPECT_S)
+            found = inspected.process
+            if found is not None and (owner := inspected.network_owner) is not None:
                 found = replace(found, has_network=await self._has_network(owner))
         except EngineError as error:
             log.debug("the process of %s is not known: %s", run.name, error)
@@ -177,11 +180,10 @@ class Telemetry:
     async def _has_network(self, container: str) -> bool:
         """Whether the engine counts a network for it; one that it shares is counted for each who does."""
         for _ in range(SHARED_DEPTH):
-            inspected = await self._engine.inspect_container(container, deadline_s=INSPECT_S)
-            owner = network_owner(inspected)
-            if owner is None:
-                return has_network(inspected)
-            container = owner
+            inspected = await self._inspections.of(container, deadline_s=INSPECT_S)
+            if inspected.network_owner is None:
+                return inspected.has_network
+            container = inspected.network_owner
         return False
 
     async def _look(self) -> None:

@@ -7,13 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from engine_contract import Sink
 from fakes.engine import PAPER, FakeEngine
 from features.asking import Asking
 
 from agent.core.container_shapes import size_bytes
 from agent.core.journal import FILTERS
 from agent.core.replies import MAX_REPLY_BYTES
+from agent.features.inspections import Inspections
 from agent.features.inventory import (
     EXTRAS_S,
     INSPECTS_AT_ONCE,
@@ -41,14 +41,22 @@ def now_s() -> float:
 class World(Asking):
     """An engine whose events reach the inventory, as they do in the agent."""
 
-    def __init__(self, *, max_bytes: int = MAX_REPLY_BYTES) -> None:
-        self.engine = FakeEngine()
-        self.inventory = Inventory(self.engine, max_bytes=max_bytes)
+    def __init__(
+        self, engine: FakeEngine | None = None, *, max_bytes: int = MAX_REPLY_BYTES
+    ) -> None:
+        self.engine = engine or FakeEngine()
+        self.inspections = Inspections(self.engine)
+        self.inventory = Inventory(self.engine, self.inspections, max_bytes=max_bytes)
         super().__init__([self.inventory.handler()])
         self.engine.read_events({}, self)
 
     def event(self, event: Json) -> None:
+        self.inspections.notice(event)
         self.inventory.invalidate(event)
+
+    def engine_came_back(self) -> None:
+        self.inspections.engine_came_back()
+        self.inventory.engine_came_back()
 
     def ended(self, reason: str) -> None: ...
 
@@ -192,7 +200,7 @@ async def test_events_of_no_interest(event: Json) -> None:
     world = World()
     world.engine.add("web")
     await world.list()
-    world.inventory.invalidate(event)
+    world.event(event)
     assert await world.asked() == Counter({"containers": 1})
 
 
@@ -201,7 +209,7 @@ async def test_an_engine_that_came_back() -> None:
     world = World()
     world.engine.add("web", running=True)
     await world.list()
-    world.inventory.engine_came_back()
+    world.engine_came_back()
     expected = {"containers": 1, "inspect_container": 1, "inspect_image": 1}
     assert await world.asked() == Counter(expected)
 
@@ -214,7 +222,7 @@ async def test_containers_that_are_gone_are_forgotten() -> None:
         await world.list()
         world.engine.goes_unseen(web)
     await world.list()
-    assert world.inventory._extras.known == {}
+    assert world.inspections.known == {}
     assert world.inventory._digests.known == {}
 
 
@@ -230,11 +238,7 @@ class SlowToAnswer(FakeEngine):
 async def test_an_answer_that_was_overtaken_is_not_remembered() -> None:
     """The inspection saw the container before its restart and arrived after the event: it serves once, and no more."""
     engine = SlowToAnswer()
-    inventory = Inventory(engine)
-    world = Asking([inventory.handler()])
-    sink = Sink()
-    sink.event = inventory.invalidate  # type: ignore[method-assign]  # no other use of the sink
-    engine.read_events({}, sink)
+    world = World(engine)
     web = engine.add("web", running=True)
     async with asyncio.TaskGroup() as tasks:
         listing = tasks.create_task(world.ask("list_containers"))
@@ -282,7 +286,7 @@ class Followed(World):
     async def begin(self, *names: str) -> list[str]:
         """Containers that run, listed and remembered. Returns their IDs."""
         ids = [self.engine.add(name, running=True) for name in names]
-        self.inventory.engine_came_back()
+        self.engine_came_back()
         await self.settle()
         await self.list()
         return ids
@@ -360,11 +364,8 @@ class BehindItsEvents(FakeEngine):
 
 async def test_a_list_that_is_behind_an_event() -> None:
     """It is not taken for the truth longer than it takes the engine."""
-    world = Followed()
-    engine = world.engine = BehindItsEvents()
-    world.inventory = Inventory(engine)
-    Asking.__init__(world, [world.inventory.handler()])
-    engine.read_events({}, world)
+    engine = BehindItsEvents()
+    world = Followed(engine)
     [web] = await world.begin("web")
     engine.behind_s = now_s() + 0.5
     engine.dies(web)
@@ -403,7 +404,7 @@ async def test_a_list_without_all_details_is_not_remembered() -> None:
     world = Followed()
     await world.begin("web")
     await asyncio.sleep(RECHECK_S)
-    world.inventory.engine_came_back()
+    world.engine_came_back()
     await world.settle()
     world.engine.failing["inspect_container"] = EngineBusy("4 reads")
     await world.list()
@@ -446,7 +447,7 @@ async def test_details_that_cannot_be_had(method: str, error: Exception) -> None
     world = World()
     world.engine.add("web", running=True)
     whole = {**(await world.list())["web"]}
-    world.inventory.engine_came_back()
+    world.engine_came_back()
     world.engine.failing[method] = error
     part = (await world.list())["web"]
     missing = whole.keys() - part.keys()
@@ -479,7 +480,7 @@ async def test_a_container_that_hung_and_went() -> None:
     await world.list()
     world.engine.goes_unseen(web)
     assert await world.list() == {}
-    assert world.inventory._extras.lacks(web, now_s())
+    assert world.inspections.lacks(web, now_s())
 
 
 async def test_an_engine_that_is_slow_with_everything() -> None:

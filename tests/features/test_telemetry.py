@@ -14,6 +14,7 @@ from fakes.telemetry import FakeMeter, FakeSink, FakeSource
 
 from agent.clock import utcnow
 from agent.core.batch_size import LEAST
+from agent.features.inspections import Inspections
 from agent.features.telemetry import INSPECTS_AT_ONCE, REST_S, RETRY_S, Telemetry
 from agent.ports import EngineBusy, Json, Priority
 
@@ -27,8 +28,10 @@ class World:
         self.engine, self.channel = FakeEngine(), FakeChannel()
         self.source, self.meter, self.history = FakeSource(), FakeMeter(), FakeSink()
         self.meter.is_blind = True
+        self.inspections = Inspections(self.engine)
         self.telemetry = Telemetry(
             self.engine,
+            self.inspections,
             self.channel,
             self.source,
             self.meter,
@@ -48,6 +51,7 @@ class World:
     # The sink of events
 
     def event(self, event: Json) -> None:
+        self.inspections.notice(event)
         self.telemetry.notice(event)
 
     def ended(self, reason: str) -> None:

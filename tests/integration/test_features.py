@@ -11,6 +11,7 @@ from engine import NAME_PREFIX, Containers
 from features.asking import COMMAND_ID, Asking
 
 from agent.adapters.engine import DockerEngine, Endpoint
+from agent.features.inspections import Inspections
 from agent.features.inventory import Inventory
 from agent.features.logs import get_logs
 from agent.features.operations import COMMAND_LABEL, operations
@@ -22,7 +23,8 @@ SPEAK = ["sh", "-c", "echo one; echo two >&2; trap 'exit 0' TERM; sleep 3600 & w
 async def agent(engine_url: str) -> AsyncIterator[Asking]:
     engine = DockerEngine(Endpoint.parse(engine_url))
     changes = operations(engine, None, detach=lambda job, _: job.close())
-    yield Asking([*changes, get_logs(engine), Inventory(engine).handler()])
+    inventory = Inventory(engine, Inspections(engine))
+    yield Asking([*changes, get_logs(engine), inventory.handler()])
     await engine.close()
 
 

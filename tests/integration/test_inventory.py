@@ -14,6 +14,7 @@ from features.asking import Asking
 
 from agent.adapters.engine import DockerEngine, Endpoint
 from agent.core.journal import FILTERS
+from agent.features.inspections import Inspections
 from agent.features.inventory import SETTLE_S, Inventory
 from agent.ports import Json
 
@@ -67,8 +68,12 @@ STEPS: list[Callable[[Scene], object]] = [
 class Following:
     """Hands the engine's events on, as the agent does."""
 
-    def __init__(self, inventory: Inventory) -> None:
-        self.event = inventory.invalidate
+    def __init__(self, inspections: Inspections, inventory: Inventory) -> None:
+        self._inspections, self._inventory = inspections, inventory
+
+    def event(self, event: Json) -> None:
+        self._inspections.notice(event)
+        self._inventory.invalidate(event)
 
     def ended(self, reason: str) -> None:
         raise AssertionError(reason)
@@ -98,8 +103,9 @@ async def test_whatever_happens(
     policy = {"Name": "always"}
     failing = containers.create("failing", COMES_AND_GOES, host={"restart_policy": policy})
     scene = Scene(docker_client, web, failing, network)
-    kept = Inventory(engine)
-    reader = engine.read_events(FILTERS, Following(kept))
+    inspections = Inspections(engine)
+    kept = Inventory(engine, inspections)
+    reader = engine.read_events(FILTERS, Following(inspections, kept))
     kept.engine_came_back()
 
     async def listed(inventory: Inventory) -> list[Json]:
@@ -117,7 +123,8 @@ async def test_whatever_happens(
             await listed(kept)  # by now it may be wrong, as the engine's own may be
             await asyncio.sleep(SETTLE_S)
             for _ in range(3):
-                ours, theirs = await listed(kept), await listed(Inventory(engine))
+                anew = Inventory(engine, Inspections(engine))
+                ours, theirs = await listed(kept), await listed(anew)
                 if ours != theirs and failing.id in str(ours):
                     continue  # it came or went between the two
                 assert ours == theirs

@@ -23,6 +23,7 @@ from agent.adapters.engine_stats import EngineStats
 from agent.clock import utcnow
 from agent.core.roster import Run
 from agent.core.stats import Counters, sample
+from agent.features.inspections import Inspections
 from agent.features.telemetry import Telemetry
 from agent.ports import Json
 
@@ -130,7 +131,8 @@ async def test_from_the_first_sample_to_the_last(
     channel, history = FakeChannel(), FakeSink()
     meter = FakeMeter()
     meter.is_blind = True
-    telemetry = Telemetry(engine, channel, EngineStats(engine), meter, utcnow, stats_link=history)
+    inspections, source = Inspections(engine), EngineStats(engine)
+    telemetry = Telemetry(engine, inspections, channel, source, meter, utcnow, stats_link=history)
 
     class Noticing:
         def event(self, event: Json) -> None:

@@ -1,0 +1,65 @@
+"""What inspections of containers told: asked once for list and statistics, until an event makes it stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.core.container_shapes import Extras, extras
+from agent.core.processes import has_network, network_owner, process
+from agent.core.roster import Process
+from agent.features.memory import Memory
+from agent.ports import Engine, Json
+
+_IRRELEVANT = ("exec_", "health_status", "top", "attach", "detach", "resize")
+"""Beginnings of container actions that change nothing an inspection is asked for; three come with each health probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What anybody here wants to know of an inspection.
+
+    Attributes:
+        process: The first one; None if the container does not run.
+        has_network: Whether the engine counts a network for it.
+        network_owner: The container whose network it shares; None if it has its own, or the host's.
+    """
+
+    extras: Extras
+    process: Process | None
+    has_network: bool
+    network_owner: str | None
+
+
+class Inspections(Memory[Inspected]):
+    """By container ID. `notice` and `engine_came_back` keep it true, and are told before whoever asks here is."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+
+    async def of(self, container: str, *, deadline_s: float) -> Inspected:
+        """What is known of it, or else what the engine says now.
+
+        Raises:
+            EngineError: As `Engine.inspect_container` does.
+        """
+        if (known := self.known.get(container)) is not None:
+            return known
+        return await self.learn(container, self.ask(container, deadline_s))
+
+    async def ask(self, container: str, deadline_s: float) -> Inspected:
+        inspected = await self._engine.inspect_container(container, deadline_s=deadline_s)
+        return Inspected(
+            extras(inspected), process(inspected), has_network(inspected), network_owner(inspected)
+        )
+
+    def notice(self, event: Json) -> None:
+        """Forgets what an Engine API event makes stale."""
+        match event:
+            case {"Type": "container", "Action": str(action), "Actor": {"ID": str(container_id)}}:
+                if not action.startswith(_IRRELEVANT):
+                    self.forget(container_id)
+
+    def engine_came_back(self) -> None:
+        """Some events may have been missed."""
+        self.forget_all()
