@@ -110,6 +110,7 @@ class Stage:
         where = await server.ask("where")
         with tempfile.TemporaryDirectory() as data:
             settings = {
+                "MALLOC_ARENA_MAX": "1",  # as the launcher starts it
                 "DOCKMON_URL": where["hub"],
                 "DOCKMON_CA_CERT": str(self.certificate),
                 "REGISTRATION_TOKEN": where["token"],

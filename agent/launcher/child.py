@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FD_VARIABLE = "DOCKMON_AGENT_LAUNCHER_FD"
 LAUNCH_VARIABLE = "DOCKMON_AGENT_LAUNCH"
+ONE_ARENA = ("MALLOC_ARENA_MAX", "1")
+"""The C library's memory for all threads together: only one of them runs at a time, and each would keep some."""
+
 NOT_PASSED_ON = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 MAX_LINE_BYTES = 16 * 1024
 
@@ -35,6 +38,7 @@ class Child:
     def __init__(self, release: str, environ: Mapping[str, str], launch: object) -> None:
         ours, theirs = socket.socketpair()
         passed = {name: value for name, value in environ.items() if name not in NOT_PASSED_ON}
+        passed.setdefault(*ONE_ARENA)
         passed[FD_VARIABLE] = str(theirs.fileno())
         passed[LAUNCH_VARIABLE] = canonical(launch).decode().strip()
         theirs.set_inheritable(True)

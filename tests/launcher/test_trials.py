@@ -42,6 +42,7 @@ def test_first_start(room: Room) -> None:
     assert old["ppid"] == launcher.process.pid
     assert old["group"] == old["pid"]
     assert old["environ"]["OF_THE_USER"] == "kept"
+    assert old["environ"]["MALLOC_ARENA_MAX"] == "1"
     assert {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & old["environ"].keys() == set()
     assert old["launch"] == {
         "launcher_api": 1,
