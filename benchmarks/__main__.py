@@ -12,7 +12,7 @@ from pathlib import Path
 from engine import connect, find_engine
 
 from benchmarks import cost, list_containers, page, reply_latency
-from benchmarks.figures import cost_table, latency_table, plain
+from benchmarks.figures import cost_table, latency_table, plain, start_table
 
 COUNTS = (10, 50, 150, 300)
 WINDOW_S = 30.0
@@ -41,6 +41,8 @@ def _cost(counts: Sequence[int], window_s: float, out: Path | None) -> None:
     lines = [
         f"CPU in ms/s, memory in MB; the agent's figures come from {costs.source}",
         plain(cost_table(costs.windows)),
+        "CPU of the start, in ms",
+        plain(start_table(costs.starts)),
         "latencies in ms",
         plain(latency_table(costs.latencies)),
         plain(page.budgets(costs)),

@@ -10,12 +10,25 @@ from dataclasses import dataclass, field
 from integration.agent_process import AgentProcess
 
 from benchmarks import processes
-from benchmarks.figures import Latencies, Run, Window, cost_table, latency_table, plain
+from benchmarks.figures import (
+    Latencies,
+    Run,
+    Start,
+    Window,
+    cost_table,
+    latency_table,
+    plain,
+    start_table,
+)
 from benchmarks.processes import EngineProcesses
+from benchmarks.server_process import POLL_S
 from benchmarks.stage import ServerProcess, Stage, stage
 
 SETTLE_S = 8.0
 """Until the connections are made and the first samples flow."""
+
+LISTED_S = 2 * POLL_S + 2.0
+"""Until the server has asked twice who is there: for the first list everybody is inspected, which comes once."""
 
 COMMANDS = 200
 LISTINGS = 20
@@ -32,6 +45,7 @@ class Costs:
     """All that was measured. `source`: where the agent's figures came from, in its own words."""
 
     windows: list[Window] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
     latencies: list[Latencies] = field(default_factory=list)
     source: str = ""
     complaints: list[str] = field(default_factory=list)
@@ -65,6 +79,7 @@ async def measure(
             await _at(here, window_s, say, costs, baseline=baseline)
             # A run that is cut short has told what it found.
             say(plain(cost_table(costs.windows[before:])))
+            say(plain(start_table(costs.starts[-1:])))
             say(plain(latency_table(costs.latencies[-1:])))
         say("removing the containers")
     return costs
@@ -78,9 +93,14 @@ async def _at(
     engine = await here.do(processes.engine_processes, here.socket, running)
     await _nothing(count, engine, window_s, say, costs)
     say(f"{count} containers: this agent")
+    began = engine.cpu_ms()
     # Its ceiling grows with each short session, and all of these are short.
     async with here.server() as server, here.agent(server, RECONNECT_MAX="1s") as agent:
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(LISTED_S)
+        settled = _cpu_ms(engine, agent.pid)
+        costs.starts.append(
+            Start(count, {part: ms - began.get(part, 0.0) for part, ms in settled.items()})
+        )
         costs.windows.append(
             await _window("this agent", count, engine, agent.pid, server, window_s)
         )

@@ -47,6 +47,18 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What it takes once, from the agent's first instruction until the window begins.
+
+    Attributes:
+        cpu_ms: In ms, by part, as in `PARTS`.
+    """
+
+    containers: int
+    cpu_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Latencies:
     """In ms, at one number of containers, with the agent's samples going on beside."""
 
@@ -99,6 +111,15 @@ def cost_table(windows: Sequence[Window]) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def start_table(found: Sequence[Start]) -> list[list[str]]:
+    """The first row is the heading; all in ms. Shims are left out: they idle, and an inspection does not reach them."""
+    asked = PARTS[:3]
+    return [
+        ["N", *asked],
+        *([str(each.containers), *(number(each.cpu_ms[part]) for part in asked)] for each in found),
+    ]
 
 
 def latency_table(found: Sequence[Latencies]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.clock import utcnow
-from benchmarks.cost import COMMANDS, RECONNECTS, RESTARTS, Costs
+from benchmarks.cost import COMMANDS, LISTED_S, RECONNECTS, RESTARTS, Costs
 from benchmarks.figures import (
     Latencies,
     Run,
@@ -21,6 +21,7 @@ from benchmarks.figures import (
     number,
     over_idle,
     percentile,
+    start_table,
 )
 from benchmarks.plot import Curve, svg
 from benchmarks.server_process import POLL_S
@@ -182,7 +183,8 @@ CPU in ms per second of wall time (10 is 1 % of a core), from `/proc/PID/stat`, 
 shims are those of all N containers, from their threads' `schedstat`. *Over idle* is the total less that of `nothing`
 at the same N before and after the agent's run, for it differs from one time to another. Memory in MB of 2^20 bytes, of
 the process named. Frames and bytes are what the server received: of the agent on both sockets and
-with TLS, of the baseline the payload alone.
+with TLS, of the baseline the payload alone. The agent's window begins when the server has had two lists of all
+containers.
 
 {markdown(cost_table(costs.windows))}
 
@@ -192,6 +194,13 @@ with TLS, of the baseline the payload alone.
 ![Memory of the agent](cost/memory.svg)
 ![Bytes the server receives](cost/traffic.svg)
 ![Frames the server receives](cost/frames.svg)
+
+## The start, once
+
+CPU in ms until that window begins, {LISTED_S:.0f} s after the registration: starting the program, registering,
+inspecting every container, answering two lists, and the first samples.
+
+{markdown(start_table(costs.starts))}
 
 ## Latencies
 

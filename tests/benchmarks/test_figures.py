@@ -10,6 +10,7 @@ from benchmarks import page
 from benchmarks.cost import Costs, source_of
 from benchmarks.figures import (
     Latencies,
+    Start,
     Window,
     cost_table,
     latency_table,
@@ -18,6 +19,7 @@ from benchmarks.figures import (
     over_idle,
     percentile,
     plain,
+    start_table,
 )
 from benchmarks.page import Circumstances, budgets
 from benchmarks.processes import Memory
@@ -40,7 +42,12 @@ BASELINE = Window(
     memory=Memory(28.0, 20.0, 18.0),
 )
 WINDOWS = [IDLE, AGENT, BASELINE]
-COSTS = Costs(WINDOWS, [Latencies(150, [1.0, 2.0, 9.0], [0.5], [8.0], [600.0])], "somewhere")
+COSTS = Costs(
+    WINDOWS,
+    [Start(150, {"agent": 900.0, "dockerd": 120.0, "containerd": 9.0, "shims": 700.0})],
+    [Latencies(150, [1.0, 2.0, 9.0], [0.5], [8.0], [600.0])],
+    "somewhere",
+)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_table_in_markdown() -> None:
 
 def test_every_run_is_a_row() -> None:
     """Rows are as wide as their heading, whatever was not measured."""
-    for table in (cost_table(WINDOWS), latency_table(COSTS.latencies)):
+    for table in (cost_table(WINDOWS), start_table(COSTS.starts), latency_table(COSTS.latencies)):
         assert {len(row) for row in table} == {len(table[0])}
     assert [row[1] for row in cost_table(WINDOWS)[1:]] == [w.run for w in WINDOWS]
 
