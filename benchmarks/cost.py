@@ -156,7 +156,7 @@ async def _window(
         run,
         count,
         cpu,
-        rate_hz=came["samples" if is_agent else "sink_frames"] / count,
+        rate_hz=came["samples" if is_agent else "sink_samples"] / count,
         memory=processes.memory(pid),
         frames_per_s=came["frames" if is_agent else "sink_frames"],
         bytes_per_s=came["bytes" if is_agent else "sink_bytes"],

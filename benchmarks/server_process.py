@@ -29,6 +29,7 @@ from agent.hub.link import Link
 from agent.hub.replies import RequestFailed
 from agent.hub.server import Hub
 from agent.hub.shells import Shell
+from benchmarks.pace import Pace
 
 POLL_S = 10.0
 """As a server asks whose pages nobody looks at."""
@@ -46,7 +47,7 @@ class Server:
 
     def __init__(self, hub: Hub, sink: Sink) -> None:
         self._hub, self._sink = hub, sink
-        self._frames = self._samples = 0
+        self._frames, self._pace = 0, Pace()
         self._began_s = self._began_bytes = 0.0
         self._began_points = 0
         self._events: list[tuple[Key, float]] = []
@@ -66,21 +67,22 @@ class Server:
 
     async def begin(self) -> None:
         """Counts from now on."""
-        self._frames = self._samples = 0
-        self._sink.frames = self._sink.bytes = 0
+        self._frames, self._pace = 0, Pace()
+        self._sink.begin()
         self._began_points = self._points()
         self._began_bytes = self._received_bytes()
         self._began_s = asyncio.get_running_loop().time()
 
     async def end(self) -> dict[str, float]:
-        """What came since `begin`, all per second."""
+        """What came since `begin`, all per second; samples by the time from the first to the last."""
         elapsed_s = asyncio.get_running_loop().time() - self._began_s
         points = self._points() - self._began_points
         return {
-            "samples": self._samples / elapsed_s,
+            "samples": self._pace.samples_per_s(),
             "history": points / elapsed_s,
             "frames": (self._frames + points) / elapsed_s,
             "bytes": (self._received_bytes() - self._began_bytes) / elapsed_s,
+            "sink_samples": self._sink.pace.samples_per_s(),
             "sink_frames": self._sink.frames / elapsed_s,
             "sink_bytes": self._sink.bytes / elapsed_s,
         }
@@ -197,7 +199,8 @@ class Server:
         self._frames += 1
         command = entry.frame.get("command")
         if command == "container_stats":
-            self._samples += 1
+            container = (entry.frame.get("payload") or {}).get("container_id")
+            self._pace.note(str(container), asyncio.get_running_loop().time())
         elif command == "container_event":
             key = received(entry.frame.get("payload") or {})
             if key is not None:
@@ -217,11 +220,15 @@ def _received_bytes(link: Link) -> int:
 
 
 class Sink:
-    """Counts frames and forgets them."""
+    """Counts frames with a sample each, and forgets them."""
 
     def __init__(self) -> None:
-        self.frames = self.bytes = 0
         self.url = ""
+        self.begin()
+
+    def begin(self) -> None:
+        self.frames = self.bytes = 0
+        self.pace = Pace()
 
     @contextlib.asynccontextmanager
     async def open(self, tls: ssl.SSLContext) -> AsyncIterator[None]:
@@ -233,6 +240,8 @@ class Sink:
         async for message in connection:
             self.frames += 1
             self.bytes += len(message)
+            sample = json.loads(message)
+            self.pace.note(sample["container_id"], asyncio.get_running_loop().time())
 
 
 async def main(directory: Path) -> None:
