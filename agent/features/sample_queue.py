@@ -42,20 +42,26 @@ class SampleQueue:
 
     async def send(self) -> None:
         """Sends until the session ends, and says nothing about that: the session does."""
-        loop, size = asyncio.get_running_loop(), BatchSize()
+        size = BatchSize()
         while True:
             await self._filled.wait()
             self._filled.clear()
-            while batch := self._waiting.take(size.limit):
-                self._is_under_way, began_s = True, loop.time()
+            while self._waiting:
                 try:
-                    messages = events("container_stats", batch, self._clock())
-                    await self._channel.put_all(messages, Priority.SAMPLE)
-                    await self._channel.confirm()
-                    size.arrived(loop.time() - began_s)
+                    await self._send_batch(size)
                 except LinkClosed:
                     return
                 except ChannelFull:
                     await asyncio.sleep(RETRY_FULL_S)
-                finally:
-                    self._is_under_way = False
+
+    async def _send_batch(self, size: BatchSize) -> None:
+        loop = asyncio.get_running_loop()
+        self._is_under_way, began_s = True, loop.time()
+        try:
+            batch = self._waiting.take(size.limit)
+            messages = events("container_stats", batch, self._clock())
+            await self._channel.put_all(messages, Priority.SAMPLE)
+            await self._channel.confirm()
+            size.arrived(loop.time() - began_s)
+        finally:
+            self._is_under_way = False

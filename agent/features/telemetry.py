@@ -118,19 +118,22 @@ class Telemetry:
     async def _keep_roster(self) -> None:
         while True:
             self._stale.clear()
-            try:
-                with self._roster.listing():
-                    listed = await self._engine.containers(deadline_s=LIST_S)
-                    idle = self._roster.listed(listed)
-            except EngineError as error:
-                log.debug("who runs is not known: %s", error)
-                await _until(self._stale, RETRY_S)
-                continue
-            # They may have stopped unseen, by us or by a process before us.
-            self._queue.put(map(self._zero, idle))
-            self._listed.set()
-            self._stranger.set()
-            await _until(self._stale, RELIST_S)
+            is_known = await self._list()
+            await _until(self._stale, RELIST_S if is_known else RETRY_S)
+
+    async def _list(self) -> bool:
+        """Whether the engine told who runs. Its list is large, and is not kept until the next."""
+        try:
+            with self._roster.listing():
+                idle = self._roster.listed(await self._engine.containers(deadline_s=LIST_S))
+        except EngineError as error:
+            log.debug("who runs is not known: %s", error)
+            return False
+        # They may have stopped unseen, by us or by a process before us.
+        self._queue.put(map(self._zero, idle))
+        self._listed.set()
+        self._stranger.set()
+        return True
 
     async def _meet(self) -> None:
         """Finds the process of each run, once, where the source needs one."""
@@ -190,13 +193,16 @@ class Telemetry:
         await self._listed.wait()
         tick_s = asyncio.get_running_loop().time()
         while True:
-            runs = self._roster.runs()
-            met = [run for run in runs if run.process is not None]
-            found = await self._source.read(runs)
-            # Those may have been restarted unseen, so that their process is another one.
-            self._left_out.update(run for run in met if run.container_id not in found)
-            self._offer(self._samples(runs, found))
+            await self._look_once()
             tick_s = await self._next_tick(tick_s)
+
+    async def _look_once(self) -> None:
+        runs = self._roster.runs()
+        met = [run for run in runs if run.process is not None]
+        found = await self._source.read(runs)
+        # Those may have been restarted unseen, so that their process is another one.
+        self._left_out.update(run for run in met if run.container_id not in found)
+        self._offer(self._samples(runs, found))
 
     async def _next_tick(self, last_s: float) -> float:
         """Ticks that a look took longer than are skipped, and so are those at which the link is not ready for more."""

@@ -123,17 +123,21 @@ class StatsLink:
             await link.receive()
 
     async def _write(self, link: Link) -> None:
-        loop, size = asyncio.get_running_loop(), BatchSize()
+        size = BatchSize()
         while True:
             await self._filled.wait()
             self._filled.clear()
             while self._waiting:
-                if frames := self._frames(size.limit):
-                    began_s = loop.time()
-                    await link.send(frames, progress_s=PROGRESS_S)
-                    # The next leave when these have arrived: what waits in the kernel gets too old.
-                    await link.ping(deadline_s=PONG_S)
-                    size.arrived(loop.time() - began_s)
+                await self._write_batch(link, size)
+
+    async def _write_batch(self, link: Link, size: BatchSize) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        if frames := self._frames(size.limit):
+            await link.send(frames, progress_s=PROGRESS_S)
+            # The next leave when these have arrived: what waits in the kernel gets too old.
+            await link.ping(deadline_s=PONG_S)
+            size.arrived(loop.time() - began_s)
 
     async def _watch(self, link: Link) -> None:
         while True:

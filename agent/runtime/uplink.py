@@ -71,19 +71,23 @@ class Uplink:
         try:
             while True:
                 while self._take():
-                    messages = [message for item in self._writing for message in item.messages]
-                    await link.send(messages, progress_s=PROGRESS_S)
-                    for item in self._writing:
-                        self.bytes_sent += item.size_bytes
-                        self.messages_sent += len(item.messages)
-                        if not item.written.done():
-                            item.written.set_result(self.messages_sent)
-                    self._writing = []
+                    await self._write(link)
                 self._filled.clear()
                 await self._filled.wait()
         except LinkClosed as closed:
             self.close(closed)
             raise
+
+    async def _write(self, link: Link) -> None:
+        """Writes what was taken. A reply may have megabytes: nothing of it is held until the next one."""
+        messages = [message for item in self._writing for message in item.messages]
+        await link.send(messages, progress_s=PROGRESS_S)
+        for item in self._writing:
+            self.bytes_sent += item.size_bytes
+            self.messages_sent += len(item.messages)
+            if not item.written.done():
+                item.written.set_result(self.messages_sent)
+        self._writing = []
 
     def close(self, closed: LinkClosed) -> None:
         """Fails everything that waits, and what is being written: it may not have arrived. Idempotent."""
