@@ -91,12 +91,14 @@ def number(value: float) -> str:
 
 def cost_table(windows: Sequence[Window]) -> list[list[str]]:
     """The first row is the heading."""
-    heading = ["N", "run", *PARTS, "total", "over idle", "Hz", "RSS", "PSS", "private"]
+    heading = ["N", "run", *PARTS, "total", "over idle", "Hz", "RSS", "mapped", "PSS", "private"]
     rows = [[*heading, "frames/s", "kB/s"]]
     for window in windows:
         idle = window.run == "nothing"
         memory = window.memory
-        sizes = (memory.rss, memory.pss, memory.private) if memory else (math.nan,) * 3
+        sizes = (
+            (memory.rss, memory.mapped, memory.pss, memory.private) if memory else (math.nan,) * 4
+        )
         sent = (window.frames_per_s, window.bytes_per_s / 1e3)
         rows.append(
             [

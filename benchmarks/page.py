@@ -182,9 +182,9 @@ ask the Engine API. It does nothing else: no events, no commands, no listings.
 CPU in ms per second of wall time (10 is 1 % of a core), from `/proc/PID/stat`, over {circumstances.window_s:.0f} s;
 shims are those of all N containers, from their threads' `schedstat`. *Over idle* is the total less that of `nothing`
 at the same N before and after the agent's run, for it differs from one time to another. Memory in MB of 2^20 bytes, of
-the process named. Frames and bytes are what the server received: of the agent on both sockets and
-with TLS, of the baseline the payload alone. The agent's window begins when the server has had two lists of all
-containers.
+the process named; *mapped* is the part of its RSS that is in files, libraries above all. Frames and bytes are what the
+server received: of the agent on both sockets and with TLS, of the baseline the payload alone. The agent's window
+begins when the server has had two lists of all containers.
 
 {markdown(cost_table(costs.windows))}
 

@@ -32,11 +32,13 @@ class Memory:
         rss: All that is resident, shared pages in full.
         pss: The same, each shared page divided by those who share it.
         private: What nobody else has: what would be free again if the process ended.
+        mapped: What of `rss` is in files: libraries, of which there is one copy for all who use them.
     """
 
     rss: float
     pss: float
     private: float
+    mapped: float
 
 
 def stat_of(line: str) -> Stat:
@@ -57,7 +59,8 @@ def memory_of(rollup: str) -> Memory:
         if len(words) == 3 and words[2] == "kB"
     }
     private = bytes_of["Private_Clean"] + bytes_of["Private_Dirty"]
-    return Memory(bytes_of["Rss"] / 2**20, bytes_of["Pss"] / 2**20, private / 2**20)
+    mapped = bytes_of["Rss"] - bytes_of["Anonymous"]
+    return Memory(bytes_of["Rss"] / 2**20, bytes_of["Pss"] / 2**20, private / 2**20, mapped / 2**20)
 
 
 def container_of(cmdline: bytes) -> str | None:

@@ -30,7 +30,7 @@ AGENT = Window(
     150,
     {"agent": 8.0, "dockerd": 15.5, "containerd": 3.0, "shims": 37.5},
     rate_hz=1.0,
-    memory=Memory(47.0, 40.0, 36.0),
+    memory=Memory(47.0, 40.0, 36.0, 15.0),
     frames_per_s=301.0,
     bytes_per_s=120_000.0,
 )
@@ -39,7 +39,7 @@ BASELINE = Window(
     150,
     {"agent": 25.0, "dockerd": 110.0, "containerd": 100.0, "shims": 180.0},
     rate_hz=0.66,
-    memory=Memory(28.0, 20.0, 18.0),
+    memory=Memory(28.0, 20.0, 18.0, 14.0),
 )
 WINDOWS = [IDLE, AGENT, BASELINE]
 COSTS = Costs(

@@ -23,6 +23,7 @@ Shared_Clean:       6144 kB
 Shared_Dirty:          0 kB
 Private_Clean:     10240 kB
 Private_Dirty:     30720 kB
+Anonymous:         35840 kB
 """
 
 
@@ -34,8 +35,8 @@ def test_a_name_may_hold_brackets() -> None:
 
 
 def test_memory_is_in_units_of_two_to_the_twenty() -> None:
-    """Private is what is clean and what is dirty."""
-    assert memory_of(ROLLUP) == Memory(rss=50.0, pss=40.0, private=40.0)
+    """Private is what is clean and what is dirty; mapped is what is not anonymous."""
+    assert memory_of(ROLLUP) == Memory(rss=50.0, pss=40.0, private=40.0, mapped=15.0)
 
 
 @pytest.mark.parametrize(
