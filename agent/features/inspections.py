@@ -1,4 +1,4 @@
-"""What inspections of containers told: asked once for list and statistics, until an event makes it stale."""
+"""What inspections of containers told, for the list and for the statistics, until an event makes it stale."""
 
 from __future__ import annotations
 
@@ -37,15 +37,22 @@ class Inspections(Memory[Inspected]):
         super().__init__()
         self._engine = engine
 
-    async def of(self, container: str, *, deadline_s: float) -> Inspected:
-        """What is known of it, or else what the engine says now.
+    async def of(self, container: str, *, deadline_s: float, anew: bool = False) -> Inspected:
+        """What is known of it, or else, and always if `anew`, what the engine says now.
 
         Raises:
-            EngineError: As `Engine.inspect_container` does.
+            EngineError: As `Engine.inspect_container` does. What is known stays as it is.
         """
-        if (known := self.known.get(container)) is not None:
+        known = self.known.get(container)
+        if known is not None and not anew:
             return known
         return await self.learn(container, self.ask(container, deadline_s))
+
+    async def of_running(self, container: str, *, deadline_s: float, anew: bool) -> Inspected:
+        """The same of one that is said to run: what is known of one that did not is of another time."""
+        known = self.known.get(container)
+        was_idle = known is not None and known.process is None
+        return await self.of(container, deadline_s=deadline_s, anew=anew or was_idle)
 
     async def ask(self, container: str, deadline_s: float) -> Inspected:
         inspected = await self._engine.inspect_container(container, deadline_s=deadline_s)

@@ -166,10 +166,10 @@ class Telemetry:
 
     async def _ask_for_process(self, run: Run) -> None:
         self._asked[run] = asyncio.get_running_loop().time()
-        if run in self._left_out:
-            self._inspections.forget(run.container_id)
         try:
-            inspected = await self._inspections.of(run.container_id, deadline_s=INSPECT_S)
+            inspected = await self._inspections.of_running(
+                run.container_id, deadline_s=INSPECT_S, anew=run in self._left_out
+            )
             found = inspected.process
             if found is not None and (owner := inspected.network_owner) is not None:
                 found = replace(found, has_network=await self._has_network(owner))

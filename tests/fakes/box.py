@@ -114,7 +114,7 @@ class Box:
             "Restarting": self.restarting,
             "OOMKilled": False,
             "Dead": False,
-            "Pid": 4711 if self.running and not self.restarting else 0,
+            "Pid": 4711 + self.runs if self.running and not self.restarting else 0,
             "ExitCode": self.exit_code,
             "Error": self.error,
             "StartedAt": self.started_at,

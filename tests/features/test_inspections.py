@@ -17,7 +17,7 @@ from features.asking import Asking
 from agent.clock import utcnow
 from agent.features.inspections import Inspections
 from agent.features.inventory import Inventory
-from agent.features.telemetry import REST_S, Telemetry
+from agent.features.telemetry import RELIST_S, REST_S, Telemetry
 from agent.ports import EngineBusy, Json
 
 LONG_S = 600.0
@@ -111,10 +111,39 @@ async def test_a_process_that_is_another_one() -> None:
     async with world.session():
         await asyncio.sleep(1)
         await world.list()
+        assert world.inspected() == 1
+        world.engine.dies_unseen(web)
+        world.engine.starts_unseen(web)
         world.source.unreadable = {web}
-        world.inspected()
-        await asyncio.sleep(2 * REST_S)
-        assert world.inspected() >= 1
+        await asyncio.sleep(1.5 * REST_S)
+        assert world.inspected() == 1
+        assert (await world.list())["web"]["StartedAt"] == "2026-01-01T00:00:01.000000Z"
+
+
+async def test_a_start_that_no_event_told_of() -> None:
+    """The list had seen it standing still: that it has no process is of another time."""
+    world = World()
+    web = world.engine.add("web")
+    async with world.session():
+        await world.list()
+        world.engine.starts_unseen(web)
+        await asyncio.sleep(RELIST_S + REST_S)
+        assert (await world.inspections.of(web, deadline_s=1)).process is not None
+        assert world.inspected() == 2
+
+
+async def test_an_engine_that_tells_no_more() -> None:
+    """Nothing can be read of a container, and the engine hangs when it is asked why: the list still has what it had."""
+    world = World()
+    web = world.engine.add("web", running=True)
+    async with world.session():
+        await asyncio.sleep(1)
+        before = await world.list()
+        world.source.unreadable = {web}
+        world.engine.failing["inspect_container"] = EngineBusy("4 reads")
+        await asyncio.sleep(3 * REST_S)
+        assert world.inspected() > 1
+        assert await world.list() == before
 
 
 async def test_an_engine_that_came_back() -> None:
