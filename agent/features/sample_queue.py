@@ -51,8 +51,6 @@ class SampleQueue:
                     await self._send_batch(size)
                 except LinkClosed:
                     return
-                except ChannelFull:
-                    await asyncio.sleep(RETRY_FULL_S)
 
     async def _send_batch(self, size: BatchSize) -> None:
         loop = asyncio.get_running_loop()
@@ -63,5 +61,7 @@ class SampleQueue:
             await self._channel.put_all(messages, Priority.SAMPLE)
             await self._channel.confirm()
             size.arrived(loop.time() - began_s)
+        except ChannelFull:
+            await asyncio.sleep(RETRY_FULL_S)
         finally:
             self._is_under_way = False

@@ -433,12 +433,16 @@ async def test_a_link_that_takes_its_time() -> None:
 async def test_a_link_that_is_full() -> None:
     """That batch is lost; the next is not."""
     world = World()
+    world.source.period_s = 0.0
     world.engine.add("web", running=True)
     world.channel.is_full = True
     async with world.session():
-        await asyncio.sleep(3)
+        await asyncio.sleep(3.5)
+        assert [at_s for at_s, _ in world.looks()] == [0.0, 2.0], (
+            "as long as it is full, half as often"
+        )
         world.channel.is_full = False
-        await asyncio.sleep(3)
+        await asyncio.sleep(1)
         assert world.told() == [("web", 10.0, 256)]
 
 
