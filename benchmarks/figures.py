@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
@@ -48,14 +48,22 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What it takes once, from the agent's first instruction until the window begins.
+    """What it takes once: what was spent before the window, less what that time costs in the window.
 
     Attributes:
-        cpu_ms: In ms, by part, as in `PARTS`.
+        cpu_ms: In ms, by part, as in `PARTS`. Not below zero, where the noise is larger than it.
     """
 
     containers: int
     cpu_ms: dict[str, float]
+
+
+def start_of(
+    containers: int, spent_ms: Mapping[str, float], took_s: float, window: Window
+) -> Start:
+    """`spent_ms` from the agent's first instruction on, in `took_s`, of which `window` is what follows."""
+    once = {part: ms - window.cpu[part] * took_s for part, ms in spent_ms.items()}
+    return Start(containers, {part: max(0.0, ms) for part, ms in once.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,10 @@ def start_table(found: Sequence[Start]) -> list[list[str]]:
     asked = PARTS[:3]
     return [
         ["N", *asked],
-        *([str(each.containers), *(number(each.cpu_ms[part]) for part in asked)] for each in found),
+        *(
+            [str(each.containers), *(f"{each.cpu_ms[part]:.0f}" for part in asked)]
+            for each in found
+        ),
     ]
 
 

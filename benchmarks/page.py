@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.clock import utcnow
-from benchmarks.cost import COMMANDS, LISTED_S, RECONNECTS, RESTARTS, Costs
+from benchmarks.cost import COMMANDS, LISTED_S, LONG, RECONNECTS, RESTARTS, Costs
 from benchmarks.figures import (
     Latencies,
     Run,
@@ -179,12 +179,16 @@ ask the Engine API. It does nothing else: no events, no commands, no listings.
 
 ## CPU, rate, memory
 
-CPU in ms per second of wall time (10 is 1 % of a core), from `/proc/PID/stat`, over {circumstances.window_s:.0f} s;
-shims are those of all N containers, from their threads' `schedstat`. *Over idle* is the total less that of `nothing`
-at the same N before and after the agent's run, for it differs from one time to another. Memory in MB of 2^20 bytes, of
-the process named; *mapped* is the part of its RSS that is in files, libraries above all. Frames and bytes are what the
-server received: of the agent on both sockets and with TLS, of the baseline the payload alone. The agent's window
-begins when the server has had two lists of all containers.
+CPU in ms per second of wall time (10 is 1 % of a core), from `/proc/PID/stat`, over {circumstances.window_s:.0f} s, and
+of this agent over {LONG * circumstances.window_s:.0f} s, for some things it does once a minute. The window begins when
+the server has had at least two lists of all containers. Shims are those of all N containers, from their threads'
+`schedstat`. *Over idle* is the total less that of `nothing` at the same N before and after the agent's run, for it
+differs from one time to another.
+
+*Hz* is how often a container's samples came: from the first in the window to the last, or over all of it if they
+stopped coming. Memory in MB of 2^20 bytes, of the process named; *mapped* is the part of its RSS that is in files,
+libraries above all. Frames and bytes are what the server received: of the agent on both sockets and with TLS, of the
+baseline the payload alone.
 
 {markdown(cost_table(costs.windows))}
 
@@ -197,8 +201,8 @@ begins when the server has had two lists of all containers.
 
 ## The start, once
 
-CPU in ms until that window begins, {LISTED_S:.0f} s after the registration: starting the program, registering,
-inspecting every container, answering two lists, and the first samples.
+CPU in ms until that window begins, {LISTED_S:.0f} s after the registration, less what the same time costs later:
+starting the program, registering, inspecting every container, and the first list. Counted in ticks of 10 ms.
 
 {markdown(start_table(costs.starts))}
 

@@ -32,7 +32,7 @@ class Memory:
         rss: All that is resident, shared pages in full.
         pss: The same, each shared page divided by those who share it.
         private: What nobody else has: what would be free again if the process ended.
-        mapped: What of `rss` is in files: libraries, of which there is one copy for all who use them.
+        mapped: What of `rss` is not anonymous: files, of which there is one copy for all who use them.
     """
 
     rss: float

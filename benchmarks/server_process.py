@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, hub: Hub, sink: Sink) -> None:
         self._hub, self._sink = hub, sink
-        self._frames, self._pace = 0, Pace()
+        self._frames, self._pace = 0, Pace(0.0)
         self._began_s = self._began_bytes = 0.0
         self._began_points = 0
         self._events: list[tuple[Key, float]] = []
@@ -67,22 +67,23 @@ class Server:
 
     async def begin(self) -> None:
         """Counts from now on."""
-        self._frames, self._pace = 0, Pace()
-        self._sink.begin()
+        self._began_s = asyncio.get_running_loop().time()
+        self._frames, self._pace = 0, Pace(self._began_s)
+        self._sink.begin(self._began_s)
         self._began_points = self._points()
         self._began_bytes = self._received_bytes()
-        self._began_s = asyncio.get_running_loop().time()
 
     async def end(self) -> dict[str, float]:
         """What came since `begin`, all per second; samples by the time from the first to the last."""
-        elapsed_s = asyncio.get_running_loop().time() - self._began_s
+        now_s = asyncio.get_running_loop().time()
+        elapsed_s = now_s - self._began_s
         points = self._points() - self._began_points
         return {
-            "samples": self._pace.samples_per_s(),
+            "samples": self._pace.samples_per_s(now_s),
             "history": points / elapsed_s,
             "frames": (self._frames + points) / elapsed_s,
             "bytes": (self._received_bytes() - self._began_bytes) / elapsed_s,
-            "sink_samples": self._sink.pace.samples_per_s(),
+            "sink_samples": self._sink.pace.samples_per_s(now_s),
             "sink_frames": self._sink.frames / elapsed_s,
             "sink_bytes": self._sink.bytes / elapsed_s,
         }
@@ -224,11 +225,16 @@ class Sink:
 
     def __init__(self) -> None:
         self.url = ""
-        self.begin()
+        self.begin(0.0)
 
-    def begin(self) -> None:
+    def begin(self, now_s: float) -> None:
         self.frames = self.bytes = 0
-        self.pace = Pace()
+        self.pace = Pace(now_s)
+
+    def take(self, message: str | bytes, now_s: float) -> None:
+        self.frames += 1
+        self.bytes += len(message)
+        self.pace.note(json.loads(message)["payload"]["container_id"], now_s)
 
     @contextlib.asynccontextmanager
     async def open(self, tls: ssl.SSLContext) -> AsyncIterator[None]:
@@ -238,10 +244,7 @@ class Sink:
 
     async def _take(self, connection: ServerConnection) -> None:
         async for message in connection:
-            self.frames += 1
-            self.bytes += len(message)
-            sample = json.loads(message)
-            self.pace.note(sample["container_id"], asyncio.get_running_loop().time())
+            self.take(message, asyncio.get_running_loop().time())
 
 
 async def main(directory: Path) -> None:

@@ -19,6 +19,7 @@ from benchmarks.figures import (
     over_idle,
     percentile,
     plain,
+    start_of,
     start_table,
 )
 from benchmarks.page import Circumstances, budgets
@@ -80,6 +81,14 @@ def test_over_idle_is_the_whole_host() -> None:
     assert over_idle(AGENT, [IDLE, AGENT, later]) == pytest.approx(7.0), "over the mean of both"
     better = Window("this agent", 150, {"agent": 1.0, "dockerd": 1.0})
     assert over_idle(better, WINDOWS) == 0.0
+
+
+def test_what_comes_once() -> None:
+    """What the same time costs afterwards is none of it, and noise is no gain."""
+    spent = {"agent": 1000.0, "dockerd": 400.0, "containerd": 50.0, "shims": 900.0}
+    once = start_of(150, spent, 20.0, AGENT).cpu_ms
+    assert once == {"agent": 840.0, "dockerd": 90.0, "containerd": 0.0, "shims": 150.0}
+    assert start_table([Start(150, once)])[1] == ["150", "840", "90", "0"]
 
 
 def test_a_table_side_by_side() -> None:
