@@ -75,7 +75,7 @@ class Inventory:
         self._digests: Memory[tuple[str, ...]] = Memory()
         self._one_at_a_time = asyncio.Lock()
         self._is_followed = False
-        self._whole: EncodedJson | None = None  # a fifth of what it is made of
+        self._whole: EncodedJson | None = None  # in a fifth of the memory that its entries take
         self._asked_s = 0.0  # when the engine was asked for it
         self._settled_s = 0.0  # from when on a list may be remembered
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FD_VARIABLE = "DOCKMON_AGENT_LAUNCHER_FD"
 LAUNCH_VARIABLE = "DOCKMON_AGENT_LAUNCH"
 ONE_ARENA = ("MALLOC_ARENA_MAX", "1")
-"""The C library's memory for all threads together: only one of them runs at a time, and each would keep some."""
+"""The C library's memory for all threads together: hardly ever do two of them run at once, and each would keep some."""
 
 NOT_PASSED_ON = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 MAX_LINE_BYTES = 16 * 1024

@@ -79,8 +79,9 @@ class Handler(Generic[P]):
     Attributes:
         name: As on the wire.
         payload: What the payload has to look like. Anything else is answered with an error, unseen by `run`.
-        run: Given the payload and the request's id, returns the reply's payload; a mapping for container actions.
-            Raises `CommandFailed` or an `EngineError`.
+        run: Given the payload and the request's id, returns the reply's payload: a mapping for container actions,
+            and an `agent.core.replies.EncodedJson` for none but commands that change nothing. Raises `CommandFailed`
+            or an `EngineError`.
         server_waits_s: How long the server waits for the reply. The handler is cut short a little before.
         repeat: None if it changes nothing. Otherwise it stands in the ledger, and this says what a repetition
             may do with one that a dead process had begun.
