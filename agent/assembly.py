@@ -179,6 +179,7 @@ def assemble(
         status,
         journalled=delivery.journalled,
         came_back=made.engine_came_back,
+        missed=made.events_were_missed,
         went_away=made.engine_went_away,
         clock=ports.clock,
         rng=ports.rng,

@@ -79,7 +79,7 @@ async def _measure(engine: StaticEngine) -> tuple[float, float, float, int]:
         costs_ms.append((time.process_time() - began_s) * 1e3)
 
     for _ in range(ROUNDS):
-        inspections.engine_came_back()
+        inspections.events_were_missed()
         inventory.engine_came_back()
         await answer(cold_ms)
         await answer(warm_ms)

@@ -121,10 +121,14 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         telemetry.notice(event)
 
     def engine_came_back() -> None:
-        inspections.engine_came_back()
         inventory.engine_came_back()
-        telemetry.engine_came_back()
+        events_were_missed()
         updates.engine_came_back()
+
+    def events_were_missed() -> None:
+        inspections.events_were_missed()
+        inventory.events_were_missed()
+        telemetry.events_were_missed()
 
     return Features(
         commands=[
@@ -150,5 +154,6 @@ def catalogue(services: Services, equipment: Equipment, history: SampleSink) -> 
         capabilities=capabilities,
         notice=notice,
         engine_came_back=engine_came_back,
+        events_were_missed=events_were_missed,
         engine_went_away=inventory.engine_went_away,
     )

@@ -31,7 +31,7 @@ class Inspected:
 
 
 class Inspections(Memory[Inspected]):
-    """By container ID. `notice` and `engine_came_back` keep it true, and are told before whoever asks here is."""
+    """By container ID. `notice` and `events_were_missed` keep it true, and are told before whoever asks here is."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -67,6 +67,5 @@ class Inspections(Memory[Inspected]):
                 if not action.startswith(_IRRELEVANT):
                     self.forget(container_id)
 
-    def engine_came_back(self) -> None:
-        """Some events may have been missed."""
+    def events_were_missed(self) -> None:
         self.forget_all()

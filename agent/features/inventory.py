@@ -101,6 +101,9 @@ class Inventory:
     def engine_came_back(self) -> None:
         """From now on its events are followed. Some may have been missed."""
         self._is_followed = True
+        self.events_were_missed()
+
+    def events_were_missed(self) -> None:
         self._digests.forget_all()
         self._forget_whole()
 

@@ -51,7 +51,7 @@ log = logging.getLogger("agent.telemetry")
 
 
 class Telemetry:
-    """The lifecycle's resource `telemetry`. `notice` and `engine_came_back` keep it knowing who runs.
+    """The lifecycle's resource `telemetry`. `notice` and `events_were_missed` keep it knowing who runs.
 
     Args:
         interval_s: From one look to the next, where neither the source nor the link needs more time.
@@ -109,8 +109,8 @@ class Telemetry:
             self._offer([self._zero(ended)])
         self._stranger.set()
 
-    def engine_came_back(self) -> None:
-        """Events may have been missed: asks who runs."""
+    def events_were_missed(self) -> None:
+        """Asks who runs."""
         self._stale.set()
 
     # What we ask it

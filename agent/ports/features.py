@@ -132,6 +132,7 @@ class Features:
         capabilities: As reported at registration, given what is known of the engine.
         notice: Called with each engine event as it arrives.
         engine_came_back: Called when the engine answers after it did not: what was remembered of it may be stale.
+        events_were_missed: Called when its events turn out not to have told everything.
         engine_went_away: Called when its events are no longer followed: there will be nothing to notice.
     """
 
@@ -142,4 +143,5 @@ class Features:
     capabilities: Callable[[EngineFacts | None], Mapping[str, bool]]
     notice: Callable[[Json], None]
     engine_came_back: Callable[[], None]
+    events_were_missed: Callable[[], None]
     engine_went_away: Callable[[], None]

@@ -55,6 +55,7 @@ class EngineActivities:
     Args:
         journalled: Called when there is something new to deliver.
         came_back: Called when the engine answers, before anything else is asked of it.
+        missed: Called when the containers are not as its events have told.
         went_away: Called when it is no longer followed.
     """
 
@@ -67,12 +68,14 @@ class EngineActivities:
         *,
         journalled: Callable[[], None],
         came_back: Callable[[], None],
+        missed: Callable[[], None],
         went_away: Callable[[], None] = lambda: None,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._engine, self._store, self._buffer, self._status = engine, store, buffer, status
-        self._journalled, self._came_back, self._went_away = journalled, came_back, went_away
+        self._journalled, self._missed = journalled, missed
+        self._came_back, self._went_away = came_back, went_away
         self._clock, self._rng = clock, rng
         self._known: dict[str, Known] = {}
         self._seen: dict[str, None] = {}  # an ordered set
@@ -132,6 +135,7 @@ class EngineActivities:
                 failed_looks = 0
                 if inferred:
                     log.warning("%d events were missed in the stream and inferred", inferred)
+                    self._missed()
             except (EngineUnreachable, StoreError) as error:
                 return EngineLost(str(error))
             except EngineError as error:

@@ -151,7 +151,7 @@ async def test_an_engine_that_came_back() -> None:
     world = World()
     web = world.engine.add("web", running=True)
     await world.inspections.of(web, deadline_s=1)
-    world.inspections.engine_came_back()
+    world.inspections.events_were_missed()
     await world.inspections.of(web, deadline_s=1)
     assert world.inspected() == 2
 

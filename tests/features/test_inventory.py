@@ -55,7 +55,7 @@ class World(Asking):
         self.inventory.invalidate(event)
 
     def engine_came_back(self) -> None:
-        self.inspections.engine_came_back()
+        self.inspections.events_were_missed()
         self.inventory.engine_came_back()
 
     def ended(self, reason: str) -> None: ...

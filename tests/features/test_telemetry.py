@@ -323,7 +323,7 @@ async def test_an_engine_that_came_back() -> None:
         world.told()
         world.engine.dies_unseen(web)
         world.engine.starts_unseen(db)
-        world.telemetry.engine_came_back()
+        world.telemetry.events_were_missed()
         await asyncio.sleep(TICK_S)
         assert world.told() == [("web", 0.0, 0), ("db", 0.0, 256)]
 
@@ -337,7 +337,7 @@ async def test_an_engine_that_does_not_answer_at_first() -> None:
         await asyncio.sleep(42)
         assert world.source.looks == []
         world.engine.up()
-        world.telemetry.engine_came_back()
+        world.telemetry.events_were_missed()
         await asyncio.sleep(0.1)
         assert world.looks() == [(42.0, 1)]
 

@@ -48,7 +48,7 @@ class Watch:
         self.store = store or MemoryStore()
         self.status = EngineStatus()
         self.journalled = 0
-        self.came_back = 0
+        self.came_back = self.missed = 0
         self.noticed: list[Json] = []
         self.moves: list[Move] = []
         self._changed = asyncio.Event()
@@ -65,6 +65,7 @@ class Watch:
             self.status,
             journalled=self._journalled,
             came_back=self._came_back,
+            missed=self._missed,
             clock=utcnow,
             rng=LongestDelays(),
         )
@@ -93,6 +94,9 @@ class Watch:
 
     def _came_back(self) -> None:
         self.came_back += 1
+
+    def _missed(self) -> None:
+        self.missed += 1
 
     def events(self, kind: type[Event]) -> list[Event]:
         return [move.event for move in self.moves if isinstance(move.event, kind)]
@@ -209,6 +213,7 @@ async def test_what_the_stream_dropped() -> None:
         assert watch.state_of(gone) is None
         await asyncio.sleep(200)
         assert len(watch.told) == 4
+        assert watch.missed == 1, "whoever remembers what events told is told so, once"
 
 
 async def test_an_event_that_explains_the_difference() -> None:
