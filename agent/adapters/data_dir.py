@@ -8,6 +8,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from agent.launcher.sync import sync_directory
 from agent.ports import StoreError
 
 _LOCK_NAME = "agent.lock"
@@ -64,7 +65,7 @@ def prove_writable(path: Path) -> None:
     probe.unlink(missing_ok=True)  # of one who died here
     write_synced(probe, bytes(_PROBE_BYTES))
     probe.unlink()
-    sync_dir(path)
+    sync_directory(path)
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -82,18 +83,6 @@ def write_synced(path: Path, content: bytes) -> None:
     except OSError:
         path.unlink(missing_ok=True)
         raise
-
-
-def sync_dir(path: Path) -> None:
-    """Makes renames and removals in the directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as err:
-        if err.errno != errno.EINVAL:  # how some network file systems say that they have no need
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def lock(path: Path) -> int:

@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from agent.adapters.data_dir import sync_dir
+from agent.launcher.sync import sync_directory
 
 
 def sync_tree(directory: Path) -> None:
@@ -24,7 +24,7 @@ def sync_tree(directory: Path) -> None:
     for parent, _, files in os.walk(directory, topdown=False):
         for name in files:
             _sync_file(os.path.join(parent, name))  # noqa: PTH118  thousands of them
-        sync_dir(Path(parent))
+        sync_directory(parent)
 
 
 def _syncfs(descriptor: int) -> bool:

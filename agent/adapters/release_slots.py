@@ -15,7 +15,6 @@ from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from agent.adapters.daemon_threads import AllBusy, DaemonThreads
-from agent.adapters.data_dir import sync_dir
 from agent.adapters.durable import sync_tree
 from agent.adapters.native_release import FetchFailed
 from agent.adapters.release_files import write_tree
@@ -24,6 +23,7 @@ from agent.faults import fault
 from agent.launcher import manifest as manifests
 from agent.launcher import root_keys
 from agent.launcher.machine import this_machine
+from agent.launcher.sync import sync_directory
 from agent.launcher.verify import verify
 from agent.ports import Release, ReleaseRefused
 
@@ -246,8 +246,8 @@ class ReleaseSlots:
         fault("release.synced")
         staging.rename(slot)
         fault("slot.renamed")
-        sync_dir(slots)
-        sync_dir(staging.parent)
+        sync_directory(slots)
+        sync_directory(staging.parent)
         fault("slot.kept")
         return False
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from agent.adapters.data_dir import sync_dir
+from agent.launcher.sync import sync_directory
 from agent.ports import StoreError
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _open(path: Path, after_seq: int) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 4194304")
         if version == 0:
             _create(db, after_seq)
-            sync_dir(path.parent)
+            sync_directory(path.parent)
         undo.pop_all()
         return db
 
@@ -160,5 +160,5 @@ def _move_aside(path: Path, now: datetime) -> Path:
     for suffix in ("-wal", "-shm"):  # a log must never be replayed into another file
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     path.replace(kept)
-    sync_dir(path.parent)
+    sync_directory(path.parent)
     return kept

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.adapters import data_dir
-from agent.adapters.data_dir import sync_dir, unusable, write_synced
+from agent.adapters.data_dir import unusable, write_synced
 from agent.core.compose.request import COMPOSE_FILE
+from agent.launcher.sync import sync_directory
 from agent.ports import StoreError
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class StackFiles:
                 if content is not None:
                     write_synced(staged / name, content.encode("utf-8", "replace"))
             (staged / COMPOSE_FILE).chmod(_COMPOSE_MODE)
-            sync_dir(staged)
+            sync_directory(staged)
         except BaseException:
             with contextlib.suppress(OSError):
                 _delete(staged)
@@ -118,7 +119,7 @@ class StackFiles:
                 staged.rename(stored)
             else:
                 self._replace(stored, staged, files, names)
-            sync_dir(self._path)
+            sync_directory(self._path)
         finally:
             with contextlib.suppress(OSError):
                 _delete(staged)
@@ -133,7 +134,7 @@ class StackFiles:
                 if files[name] is not None:
                     (staged / name).rename(stored / name)
                     added.append(stored / name)
-            sync_dir(stored)
+            sync_directory(stored)
         except OSError:
             for path in added:
                 path.unlink(missing_ok=True)
@@ -145,7 +146,7 @@ class StackFiles:
                 (staged / name).replace(
                     stored / name
                 )  # a link of that name is replaced, never followed
-        sync_dir(stored)
+        sync_directory(stored)
 
 
 def _make_directory(path: Path) -> None:

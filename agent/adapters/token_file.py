@@ -7,7 +7,8 @@ import os
 import stat
 from pathlib import Path
 
-from agent.adapters.data_dir import sync_dir, unusable, write_synced
+from agent.adapters.data_dir import unusable, write_synced
+from agent.launcher.sync import sync_directory
 from agent.ports import StoreError
 
 FILE_NAME = "permanent_token"
@@ -64,6 +65,6 @@ def write(data_path: Path, token: str) -> None:
             temporary.replace(path)  # a symbolic link of that name is replaced, never followed
         else:
             path.unlink(missing_ok=True)
-        sync_dir(data_path)
+        sync_directory(data_path)
     except OSError as err:
         raise unusable(path, err) from err

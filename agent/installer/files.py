@@ -10,7 +10,7 @@ from agent.faults import fault
 from agent.installer import InstallError
 from agent.launcher import root_keys
 from agent.launcher.machine import this_machine
-from agent.launcher.state_file import sync_directory
+from agent.launcher.sync import sync_directory
 from agent.launcher.verdict import Verdict
 from agent.launcher.verify import verify
 from agent.release_archive import ArchiveError, unpack
@@ -110,7 +110,7 @@ def _lead(root: Path, place: Path) -> None:
         root.rename(_aside(root))
     link.replace(root)
     fault("install.replaced")
-    sync_directory(str(root.parent))
+    sync_directory(root.parent)
     fault("install.made_durable")
 
 

@@ -8,6 +8,7 @@ import os
 
 from agent.faults import fault
 from agent.launcher.state import State, StateError, dump, load
+from agent.launcher.sync import sync_directory
 
 NAME = "state.json"
 PREVIOUS_NAME = "state.json.1"
@@ -163,15 +164,3 @@ def _read(path: str) -> bytes:
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def sync_directory(path: str) -> None:
-    """Makes renames and removals in it durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # so some network file systems say that they have no need
-            raise
-    finally:
-        os.close(descriptor)
