@@ -10,8 +10,11 @@ from agent.core.roster import Process
 from agent.features.memory import Memory
 from agent.ports import Engine, Json
 
-_IRRELEVANT = ("exec_", "health_status", "top", "attach", "detach", "resize")
-"""Beginnings of container actions that change nothing an inspection is asked for; three come with each health probe."""
+PASSING = ("exec_", "top", "attach", "detach", "resize")
+"""Beginnings of container actions that change nothing about it; three come with each health probe."""
+
+_IRRELEVANT = (*PASSING, "health_status")
+"""Those that change nothing an inspection is asked for. A list has the health in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +40,26 @@ class Inspections(Memory[Inspected]):
         super().__init__()
         self._engine = engine
 
-    async def of(self, container: str, *, deadline_s: float, anew: bool = False) -> Inspected:
-        """What is known of it, or else, and always if `anew`, what the engine says now.
+    async def of(self, container: str, *, deadline_s: float) -> Inspected:
+        """What is known of it, or else what the engine says now.
 
         Raises:
-            EngineError: As `Engine.inspect_container` does. What is known stays as it is.
+            EngineError: As `Engine.inspect_container` does.
         """
-        known = self.known.get(container)
-        if known is not None and not anew:
+        if (known := self.known.get(container)) is not None:
             return known
         return await self.learn(container, self.ask(container, deadline_s))
 
     async def of_running(self, container: str, *, deadline_s: float, anew: bool) -> Inspected:
-        """The same of one that is said to run: what is known of one that did not is of another time."""
+        """The same of one that is said to run: that it had no process is of another time, and is asked again.
+
+        Args:
+            anew: What is known is not to be believed. If the engine does not answer, it stays.
+        """
         known = self.known.get(container)
-        was_idle = known is not None and known.process is None
-        return await self.of(container, deadline_s=deadline_s, anew=anew or was_idle)
+        if known is not None and known.process is not None and not anew:
+            return known
+        return await self.learn(container, self.ask(container, deadline_s))
 
     async def ask(self, container: str, deadline_s: float) -> Inspected:
         inspected = await self._engine.inspect_container(container, deadline_s=deadline_s)

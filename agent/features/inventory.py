@@ -16,7 +16,7 @@ from agent.core.container_shapes import (
     without_largest_env,
 )
 from agent.core.replies import MAX_REPLY_BYTES, EncodedJson, encode_own
-from agent.features.inspections import Inspections
+from agent.features.inspections import PASSING, Inspections
 from agent.features.memory import Memory
 from agent.ports import (
     CommandFailed,
@@ -47,9 +47,6 @@ is told by an event; a container that is being removed, say, is not."""
 
 SETTLE_S = 2.0
 """An engine tells of an end before its own list knows. A list asked for sooner after an event may be of the past."""
-
-_UNLISTED = ("exec_", "top", "attach", "detach", "resize")
-"""Beginnings of container actions that change nothing in a list. The health that a probe found stands in it."""
 
 log = logging.getLogger("agent.inventory")
 
@@ -90,7 +87,7 @@ class Inventory:
     def invalidate(self, event: Json) -> None:
         """Forgets what an Engine API event makes stale."""
         match event:
-            case {"Type": "container", "Action": str(action)} if not action.startswith(_UNLISTED):
+            case {"Type": "container", "Action": str(action)} if not action.startswith(PASSING):
                 self._forget_whole()
             case {"Type": "image"}:
                 self._digests.forget_all()
