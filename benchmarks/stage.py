@@ -18,6 +18,7 @@ import docker
 from engine import Containers, connect, find_engine, make_busybox_image
 from integration.agent_process import AgentProcess
 
+from agent.launcher.child import ONE_ARENA
 from benchmarks import certificate
 
 IMAGE = "dockmon-agent-bench/busybox:latest"
@@ -108,9 +109,10 @@ class Stage:
     async def agent(self, server: ServerProcess, **more: str) -> AsyncIterator[AgentProcess]:
         """Once its host is online."""
         where = await server.ask("where")
+        name, value = ONE_ARENA
         with tempfile.TemporaryDirectory() as data:
             settings = {
-                "MALLOC_ARENA_MAX": "1",  # as the launcher starts it
+                name: value,  # as the launcher starts it
                 "DOCKMON_URL": where["hub"],
                 "DOCKMON_CA_CERT": str(self.certificate),
                 "REGISTRATION_TOKEN": where["token"],
